@@ -1,0 +1,5 @@
+//go:build !linux
+
+package hooks
+
+func closeInherited() error { return closeListed() }

@@ -1,0 +1,83 @@
+package hooks
+
+import (
+	"bytes"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// checkStart returns why the script can't be started, as far as can be told
+// beforehand. The shell at the gate would tell as well, but with the exit codes
+// 126 and 127, which a hook may also give, and it would run a program for
+// another processor as if it were a shell script.
+func (s Script) checkStart() error {
+	if err := unix.Access(s.File(), unix.X_OK); err != nil {
+		return fmt.Errorf("%w (is the file system mounted noexec?)", err)
+	}
+	f, err := os.Open(s.File())
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	head := make([]byte, 256) // as much of the first line as Linux looks at
+	n, err := f.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	line, _, _ := bytes.Cut(head[:n], []byte("\n"))
+	switch {
+	case bytes.HasPrefix(line, []byte("#!")):
+		return s.checkInterpreter(string(line[2:]))
+	case bytes.HasPrefix(line, []byte(elf.ELFMAG)):
+		return checkProgram(f)
+	case bytes.IndexByte(line, 0) >= 0:
+		return errors.New("it is neither a script nor a program for this system")
+	}
+	return nil // the shell runs it
+}
+
+// checkInterpreter looks for the program that a first line "#!rest" names.
+func (s Script) checkInterpreter(rest string) error {
+	words := strings.FieldsFunc(rest, func(r rune) bool { return r == ' ' || r == '\t' })
+	if len(words) == 0 {
+		return errors.New("its first line names no interpreter")
+	}
+	path := words[0]
+	if strings.HasSuffix(rest, "\r") {
+		return fmt.Errorf("its lines end in CR LF, and there is no interpreter %q: save it with Unix line ends", path)
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(s.Dir, path) // where the hook will be started
+	}
+	if err := unix.Access(path, unix.X_OK); err != nil {
+		return fmt.Errorf("its interpreter %s: %w", words[0], err)
+	}
+	return nil
+}
+
+// checkProgram refuses programs for another processor, where it is known which
+// ones this processor runs.
+func checkProgram(r io.ReaderAt) error {
+	f, err := elf.NewFile(r)
+	if err != nil {
+		return fmt.Errorf("read program: %w", err)
+	}
+	defer f.Close()
+	runs := map[string][2]elf.Machine{
+		"amd64": {elf.EM_X86_64, elf.EM_386},
+		"arm64": {elf.EM_AARCH64, elf.EM_ARM},
+	}
+	machines, known := runs[runtime.GOARCH]
+	if known && f.Machine != machines[0] && f.Machine != machines[1] {
+		return fmt.Errorf("it is a program for another processor (%v)", f.Machine)
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+package hooks
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestParseStat(t *testing.T) {
+	const rest = " 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 1 2 3"
+	for _, test := range []struct {
+		text string
+		want processStat
+	}{
+		{"7 (sh) S" + rest, processStat{start: 4711}},
+		{"7 (a) S 1 2) R" + rest, processStat{start: 4711}},
+		{"7 (two words) Z" + rest, processStat{start: 4711, ended: true}},
+	} {
+		if got, err := parseStat([]byte(test.text)); err != nil || got != test.want {
+			t.Errorf("parseStat(%q) = %+v, %v; want %+v", test.text, got, err, test.want)
+		}
+	}
+	for _, bad := range []string{"", "7 (sh) S 1 2", "7 (sh"} {
+		if got, err := parseStat([]byte(bad)); err == nil {
+			t.Errorf("parseStat(%q) = %+v, want an error", bad, got)
+		}
+	}
+}
+
+func TestSelf(t *testing.T) {
+	self, err := Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read Process
+	if err := json.Unmarshal(text, &read); err != nil || read != self {
+		t.Errorf("read %+v, %v; want %+v", read, err, self)
+	}
+	wantAlive(t, self, true)
+}
+
+func TestAliveIsThatVeryProcess(t *testing.T) {
+	self, err := Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	restarted, rebooted := self, self
+	restarted.Start--
+	rebooted.Boot = "another"
+	for _, p := range []Process{{}, restarted, rebooted, {PID: -1, Start: self.Start, Boot: self.Boot}} {
+		wantAlive(t, p, false)
+		if err := p.Terminate(t.Context(), time.Second); err != nil { // would be the end of this test
+			t.Errorf("Terminate(%+v) = %v", p, err)
+		}
+	}
+}
+
+func TestZombieIsNotAlive(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "sleep", "60")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p, err := Of(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantAlive(t, p, true)
+	_ = cmd.Process.Kill()
+	wantGone(t, p) // though not waited for yet
+	_ = cmd.Wait()
+	if _, err := Of(p.PID); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Of an ended process: %v, want fs.ErrNotExist", err)
+	}
+}
+
+func TestTerminateFromOutside(t *testing.T) {
+	dir := newRevision(t, stubborn)
+	recorded := make(chan Process, 1)
+	var grandchild Process
+	ready := make(chan Process, 1)
+	out := &output{seen: func(text string) {
+		if grandchild == (Process{}) {
+			grandchild = processIn(t, text)
+			ready <- <-recorded
+		}
+	}}
+	terminated := make(chan error, 1)
+	go func() { terminated <- (<-ready).Terminate(t.Context(), 100*time.Millisecond) }()
+	err := run(t, dir, Options{Output: out, Started: func(p Process) error { recorded <- p; return nil }})
+	if exit, ok := errors.AsType[*ExitError](err); !ok || exit.Signal != syscall.SIGKILL || exit.TimedOut {
+		t.Errorf("got %#v, want a hook ended by KILL", err)
+	}
+	if err := <-terminated; err != nil {
+		t.Errorf("Terminate = %v", err)
+	}
+	wantGone(t, grandchild)
+}
+
+func TestSignalGroupRefusesWhatIsNoHook(t *testing.T) {
+	for _, pgid := range []int{-1, 0, 1} {
+		if err := signalGroup(pgid, 0); err == nil {
+			t.Errorf("signalGroup(%d) = nil", pgid)
+		}
+	}
+}
