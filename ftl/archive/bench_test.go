@@ -1,0 +1,76 @@
+package archive
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// benchTree is a package of 2,000 files of 4 KiB in 100 directories, packed.
+func benchTree(b *testing.B) (dir string, packed []byte, sum Totals) {
+	b.Helper()
+	dir = b.TempDir()
+	content := bytes.Repeat([]byte("bucket\n"), 4096/7)
+	for d := range 100 {
+		sub := filepath.Join(dir, fmt.Sprintf("lib%d", d/10), fmt.Sprintf("part%d", d))
+		if err := os.MkdirAll(sub, 0o755); err != nil {
+			b.Fatal(err)
+		}
+		for f := range 20 {
+			if err := os.WriteFile(filepath.Join(sub, fmt.Sprintf("file%d.js", f)), content, 0o644); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	var out bytes.Buffer
+	if err := Pack(b.Context(), &out, dir); err != nil {
+		b.Fatal(err)
+	}
+	sum, err := Scan(b.Context(), bytes.NewReader(out.Bytes()), TarZstd, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return dir, out.Bytes(), sum
+}
+
+func BenchmarkUnpack(b *testing.B) {
+	_, packed, sum := benchTree(b)
+	b.SetBytes(sum.Bytes)
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		stage := newStage(b)
+		b.StartTimer()
+		if err := Unpack(b.Context(), bytes.NewReader(packed), TarZstd, File{}, stage, sum); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		os.RemoveAll(stage.Name())
+		b.StartTimer()
+	}
+}
+
+func BenchmarkScan(b *testing.B) {
+	_, packed, sum := benchTree(b)
+	b.SetBytes(sum.Bytes)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Scan(b.Context(), bytes.NewReader(packed), TarZstd, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkPack(b *testing.B) {
+	dir, _, sum := benchTree(b)
+	b.SetBytes(sum.Bytes)
+	b.ReportAllocs()
+	for b.Loop() {
+		var out bytes.Buffer
+		if err := Pack(b.Context(), &out, dir); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

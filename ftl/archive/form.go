@@ -1,0 +1,160 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"strings"
+)
+
+// Form is how an archive is written down. Its text is the extension that names it.
+type Form string
+
+// The forms. A file that is no tar is deployed as it is; compressed, it is decompressed on the host.
+const (
+	Tar     Form = "tar"
+	TarGzip Form = "tar.gz"
+	TarZstd Form = "tar.zst"
+	Gzip    Form = "gz"
+	Zstd    Form = "zst"
+	Plain   Form = "plain"
+)
+
+// tar reports whether an archive of form f holds a tree.
+func (f Form) tar() bool { return f == Tar || f == TarGzip || f == TarZstd }
+
+// compression says what is around the content of an archive of form f: Gzip, Zstd or Plain.
+func (f Form) compression() Form {
+	switch f {
+	case Gzip, TarGzip:
+		return Gzip
+	case Zstd, TarZstd:
+		return Zstd
+	}
+	return Plain
+}
+
+// extensions in the order in which they are tried: a longer one before its own ending. A bare .gz or .zst may hold
+// either a tar or a single file.
+var extensions = []struct {
+	text string
+	form Form
+}{
+	{".tar.gz", TarGzip},
+	{".tgz", TarGzip},
+	{".tar.zst", TarZstd},
+	{".tzst", TarZstd},
+	{".tar", Tar},
+	{".gz", Gzip},
+	{".zst", Zstd},
+}
+
+// extension splits the last extension that FTL knows off name, in either case. Without one, form is Plain.
+func extension(name string) (stem string, form Form) {
+	lower := strings.ToLower(name)
+	for _, x := range extensions {
+		if strings.HasSuffix(lower, x.text) && len(name) > len(x.text) {
+			return name[:len(name)-len(x.text)], x.form
+		}
+	}
+	return name, Plain
+}
+
+// FileName is the name under which the single file of an archive called name is kept on a host: tool.linux of
+// tool.linux.gz. A name that has no extension of the form is returned as it is.
+func FileName(name string, form Form) string {
+	stem, f := extension(name)
+	if f != form || form.tar() {
+		return name
+	}
+	return stem
+}
+
+// Detect tells the form of the archive called name: by the last extension of its name, and by its first bytes where a
+// bare .gz or .zst leaves open whether a tar is inside. Any other extension, and none, is Plain.
+//
+// A beginning that contradicts the extension is ErrInvalid. Only Scan tells whether the rest is sound.
+func Detect(name string, content io.ReaderAt) (Form, error) {
+	_, form := extension(name)
+	if form == Plain {
+		return Plain, nil
+	}
+	head, err := beginning(io.NewSectionReader(content, 0, math.MaxInt64), form)
+	switch {
+	case err != nil:
+		return "", err
+	case isHeader(head) && form == Gzip:
+		return TarGzip, nil
+	case isHeader(head) && form == Zstd:
+		return TarZstd, nil
+	case form.tar() && !isHeader(head):
+		return "", notTar(head)
+	}
+	return form, nil
+}
+
+// beginning decompresses the first block of r, or less when there is no more.
+func beginning(r io.Reader, form Form) ([]byte, error) {
+	s, err := newStream(context.Background(), r, form)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	head := make([]byte, blockSize)
+	n, err := io.ReadFull(s, head)
+	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) && s.ended {
+		err = nil
+	}
+	if err != nil {
+		return nil, s.fault(err)
+	}
+	return head[:n], nil
+}
+
+// notTar says what the beginning of a file that should be a tar looks like instead.
+func notTar(head []byte) error {
+	if allZero(head) {
+		return invalid("it is empty")
+	}
+	for magic, kind := range map[string]string{"\x1f\x8b": "gzip", "\x28\xb5\x2f\xfd": "zstd", "PK": "zip", "BZh": "bzip2", "\xfd7zXZ": "xz"} {
+		if strings.HasPrefix(string(head), magic) {
+			return invalid("its extension says tar, its content is %s", kind)
+		}
+	}
+	return invalid("its extension says tar, its content is not")
+}
+
+// isHeader reports whether block is the header of a tar entry: one whose checksum is right. The field itself, bytes 148
+// to 155, counts as spaces; very old tars summed signed bytes.
+func isHeader(block []byte) bool {
+	if len(block) < blockSize || allZero(block) {
+		return false
+	}
+	var unsigned, signed int64
+	for i, b := range block {
+		if 148 <= i && i < 156 {
+			b = ' '
+		}
+		unsigned += int64(b)
+		signed += int64(int8(b))
+	}
+	sum := octal(block[148:156])
+	return sum == unsigned || sum == signed
+}
+
+// octal reads a number as tar writes it, with spaces and NULs around it; -1 is none.
+func octal(field []byte) int64 {
+	digits := strings.Trim(string(field), " \x00")
+	if digits == "" {
+		return -1
+	}
+	n := int64(0)
+	for _, d := range []byte(digits) {
+		if d < '0' || d > '7' {
+			return -1
+		}
+		n = n<<3 | int64(d-'0')
+	}
+	return n
+}

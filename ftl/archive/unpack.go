@@ -1,0 +1,149 @@
+package archive
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+)
+
+// Unpack extracts the archive r into stage, an empty directory of mode 0700 that nobody else writes to. It makes exactly
+// what want says, as Scan measured it: it stops before the first entry or byte too many, and an archive that ends with
+// fewer is ErrInvalid too. file is how the forms without a tree are kept.
+//
+// Files are not synced to disk: that is one call for the whole stage, and the caller's. After an error the stage holds a
+// part of the tree, and is for the caller to remove.
+func Unpack(ctx context.Context, r io.Reader, form Form, file File, stage *os.Root, want Totals) error {
+	if !form.tar() {
+		if _, err := topName(file.Name); err != nil {
+			return err
+		}
+	}
+	d := newDisk(stage)
+	defer d.close()
+	sum, err := walk(ctx, r, form, file, want, d, nil)
+	if err != nil {
+		return err
+	}
+	if sum != want {
+		return invalid("it unpacks to %d entries and %d bytes, not to %d and %d", sum.Entries, sum.Bytes, want.Entries, want.Bytes)
+	}
+	return nil
+}
+
+// disk is the sink that writes. Nothing is ever opened through a symlink: every entry is made by its last component in
+// the open handle of its directory, which this run has made itself, and only if that name is free. Mode and time are
+// therefore only set on what this run has made.
+type disk struct {
+	stage   *os.Root
+	folders folders
+	buf     []byte
+}
+
+func newDisk(stage *os.Root) *disk {
+	return &disk{stage: stage, folders: folders{stage: stage}, buf: make([]byte, bufferSize)}
+}
+
+func (d *disk) close() { d.folders.close() }
+
+func (d *disk) dir(name string) error {
+	parent, base := split(name)
+	f, err := d.folders.open(parent)
+	if err == nil {
+		err = f.root.Mkdir(base, 0o700)
+	}
+	return unpackError(name, err)
+}
+
+// file writes through a descriptor of mode 0600, so that nothing can run or read the file before it is whole.
+func (d *disk) file(e *Entry, content io.Reader) error {
+	parent, base := split(e.Name)
+	folder, err := d.folders.open(parent)
+	if err != nil {
+		return unpackError(e.Name, err)
+	}
+	f, err := folder.root.OpenFile(base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return unpackError(e.Name, err)
+	}
+	if err := d.copy(f, content); err != nil {
+		f.Close()
+		return err
+	}
+	err = f.Chmod(e.Mode.Perm())
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = folder.setTime(base, e.ModTime)
+	}
+	return unpackError(e.Name, err)
+}
+
+// copy tells errors of reading, which come as they are to be reported, from those of writing.
+func (d *disk) copy(f *os.File, content io.Reader) error {
+	for {
+		n, err := content.Read(d.buf)
+		if n > 0 {
+			if _, err := f.Write(d.buf[:n]); err != nil {
+				return unpackError(f.Name(), err)
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (d *disk) symlink(e *Entry) error {
+	parent, base := split(e.Name)
+	f, err := d.folders.open(parent)
+	if err == nil {
+		err = f.root.Symlink(e.Link, base)
+	}
+	if err == nil {
+		err = f.setTime(base, e.ModTime)
+	}
+	return unpackError(e.Name, err)
+}
+
+func (d *disk) link(e *Entry) error {
+	return unpackError(e.Name, d.stage.Link(e.Link, e.Name))
+}
+
+// finish gives the directories their modes and times, the deepest first: writing into a directory changes its time, and
+// its mode may forbid entering it.
+func (d *disk) finish(dirs []directory) error {
+	for i := len(dirs) - 1; i >= 0; i-- {
+		dir := &dirs[i]
+		if dir.name == "." {
+			dir.mode |= 0o700 // the owner moves, changes and removes the revision
+		}
+		if err := d.finishDir(dir); err != nil {
+			return unpackError(dir.name, err)
+		}
+	}
+	return nil
+}
+
+func (d *disk) finishDir(dir *directory) error {
+	parent, base := split(dir.name)
+	f, err := d.folders.open(parent)
+	if err != nil {
+		return err
+	}
+	if err := f.root.Chmod(base, dir.mode); err != nil {
+		return err
+	}
+	return f.setTime(base, dir.modTime)
+}
+
+func unpackError(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("unpack %q: %w", name, err)
+}
