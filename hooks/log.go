@@ -200,17 +200,17 @@ func (l *logFile) cut() error {
 	if size <= l.limit || uncopied && size <= backlog*l.limit {
 		return nil
 	}
-	return l.cutBefore(from, size)
+	return l.cutBefore(from)
 }
 
 // cutBefore removes what is before an offset, and moves the offsets along.
-func (l *logFile) cutBefore(from, size int64) error {
-	kept := make([]byte, size-from)
-	n, err := l.file.ReadAt(kept, from)
-	if err != nil && err != io.EOF {
+func (l *logFile) cutBefore(from int64) error {
+	// Up to the very end, since what is appended between the last read and
+	// Truncate is lost; only a hook that outruns the reads loses more.
+	kept, err := io.ReadAll(io.NewSectionReader(l.file, from, l.limit/2))
+	if err != nil {
 		return err
 	}
-	kept = kept[:n]
 	l.skipped += max(0, from-l.next)
 	begin, next := max(l.begin, from)-from, max(l.next, from)-from
 	l.begin, l.next = 0, 0
@@ -225,8 +225,23 @@ func (l *logFile) cutBefore(from, size int64) error {
 	if err != nil {
 		return err
 	}
-	l.begin, l.next = end-int64(n)+begin, end-int64(n)+next
-	return nil
+	start := end - int64(len(kept))
+	l.begin, l.next = start+begin, start+next
+	return l.repeat(start - int64(len(note)))
+}
+
+// repeat appends the first n bytes of the log once more: they were written
+// between truncating the log and appending the kept text, where nobody would
+// look for the newest output.
+func (l *logFile) repeat(n int64) error {
+	from := max(0, n-l.limit/4) // only a flood is longer
+	text := make([]byte, n-from)
+	read, err := l.file.ReadAt(text, from)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	_, err = l.file.Write(text[:read])
+	return err
 }
 
 // tail returns the last lines of this run's output, "" if they can't be read:

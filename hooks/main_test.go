@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestMain lets the test binary play an ftl that can be killed, or that was
@@ -29,11 +31,13 @@ func TestMain(m *testing.M) {
 		if err := CloseInherited(); err != nil {
 			exitWith(err)
 		}
+		wantMarked(3, 4)
 		exitWith(runHere(nil))
 	case "closes listed":
 		if err := closeListed(); err != nil {
 			exitWith(err)
 		}
+		wantMarked(3, 4)
 		exitWith(runHere(nil))
 	case "closes nothing":
 		exitWith(runHere(nil))
@@ -46,6 +50,15 @@ func exitWith(err error) {
 		os.Exit(1)
 	}
 	os.Exit(0)
+}
+
+// wantMarked exits unless the descriptors are open, but not for children.
+func wantMarked(fds ...uintptr) {
+	for _, fd := range fds {
+		if flags, err := unix.FcntlInt(fd, unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
+			exitWith(fmt.Errorf("descriptor %d: flags %d, %v; want close-on-exec", fd, flags, err))
+		}
+	}
 }
 
 func runHere(started func(Process) error) error {

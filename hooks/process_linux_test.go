@@ -93,7 +93,12 @@ func TestTerminateFromOutside(t *testing.T) {
 		}
 	}}
 	terminated := make(chan error, 1)
-	go func() { terminated <- (<-ready).Terminate(t.Context(), 100*time.Millisecond) }()
+	go func() {
+		hook := <-ready
+		err := hook.Terminate(t.Context(), 100*time.Millisecond)
+		wantAlive(t, hook, false)
+		terminated <- err
+	}()
 	err := run(t, dir, Options{Output: out, Started: func(p Process) error { recorded <- p; return nil }})
 	if exit, ok := errors.AsType[*ExitError](err); !ok || exit.Signal != syscall.SIGKILL || exit.TimedOut {
 		t.Errorf("got %#v, want a hook ended by KILL", err)

@@ -37,9 +37,10 @@ type Options struct {
 	// must exist.
 	//
 	// While the hook runs, a log above LogLimit is cut to a line that says so
-	// and the last quarter of the limit, but output not yet copied to Output
-	// is kept until the log is 16 times the limit. What the hook prints in the
-	// instant of the cut may be lost. After Run, see [CutLog].
+	// and at least the last quarter of the limit, but output not yet copied to
+	// Output is kept until the log is 16 times the limit. So a log can grow to
+	// that and what the hook prints in some 20 ms. What it prints in the very
+	// instant of a cut, some microseconds, is lost. After Run, see [CutLog].
 	//
 	// A hook that opens /dev/stdout or /dev/stderr instead of using >&1 or >&2
 	// empties the log, as it does with any file.

@@ -17,12 +17,14 @@ func TestRunSurroundings(t *testing.T) {
 	t.Setenv("FTL_HOOK", "outer")
 	t.Setenv("FTL_BUCKET", "releases")
 	t.Setenv("INHERITED", "yes")
+	t.Setenv("PWD", "") // only so that it is put back
+	os.Unsetenv("PWD")
 	old := syscall.Umask(0o077)
 	defer syscall.Umask(old)
 	dir := newRevision(t, `#!/bin/sh
 echo "hook=$FTL_HOOK attempt=${FTL_ATTEMPT-unset} bucket=$FTL_BUCKET inherited=$INHERITED"
 pwd
-echo "$PWD"
+env | sed -n s/^PWD=//p
 umask
 cat; echo "stdin ended"
 echo "$0"
@@ -171,6 +173,8 @@ func TestCancelledBeforeTheStart(t *testing.T) {
 	started := func(Process) error { cancel(); return nil } // the last instant that counts
 	if err := s.Run(ctx, Options{Log: logOf(dir), Started: started}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
+	} else if _, ran := errors.AsType[*ExitError](err); ran {
+		t.Errorf("got %#v, want no ExitError of a hook that didn't run", err)
 	}
 	wantNotRun(t, dir)
 }
