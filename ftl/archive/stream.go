@@ -141,8 +141,10 @@ func (m *members) Read(p []byte) (int, error) {
 		if _, err := m.r.Peek(1); err != nil {
 			return 0, err // io.EOF: the last member
 		}
-		if err := m.z.Reset(m.r); err != nil {
-			return 0, errors.Join(err, io.ErrUnexpectedEOF)
+		if err := m.z.Reset(m.r); err == io.EOF {
+			return 0, io.ErrUnexpectedEOF
+		} else if err != nil {
+			return 0, err
 		}
 		m.z.Multistream(false)
 	}

@@ -1,0 +1,93 @@
+package archive
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+	"testing/iotest"
+)
+
+func TestDetect(t *testing.T) {
+	tree := archiveOf(hello)
+	v7 := bytes.Clone(tree)
+	clear(v7[257:265])
+	sum(v7[:blockSize])
+	short, long := []byte("text"), bytes.Repeat([]byte("text"), 1000)
+	for _, c := range []struct {
+		name    string
+		content []byte
+		want    Form // "" is a refusal
+	}{
+		{"my_site.tar", tree, Tar},
+		{"my_site.tar", v7, Tar},
+		{"my_site.tgz", gzipOf(tree), TarGzip},
+		{"my_site.TGZ", gzipOf(tree), TarGzip},
+		{"my_site.tar.gz", gzipOf(tree), TarGzip},
+		{"p.v1.tar.gz", gzipOf(tree), TarGzip},
+		{"my_site.gz", gzipOf(tree), TarGzip},
+		{"my_site.gz", gzipOf(tree[:100], tree[100:]), TarGzip},
+		{"my_site.tzst", zstdOf(tree), TarZstd},
+		{"my_site.tar.zst", zstdOf(tree), TarZstd},
+		{"my_site.zst", zstdOf(tree), TarZstd},
+		{"tool.gz", gzipOf(long), Gzip},
+		{"tool.gz", gzipOf(short), Gzip},
+		{"tool.zst", zstdOf(long), Zstd},
+		{"tool.zst", zstdOf(short), Zstd},
+		{"tool", tree, Plain},
+		{"tool.linux", short, Plain},
+		{"tool.tar.linux", gzipOf(tree), Plain},
+		{".gz", short, Plain},
+		{"my_site.tar", gzipOf(tree), ""},
+		{"my_site.tar", long, ""},
+		{"my_site.tar", nil, ""},
+		{"my_site.tar", archiveOf(), ""},
+		{"my_site.tgz", tree, ""},
+		{"my_site.tgz", gzipOf(long), ""},
+		{"my_site.tgz", gzipOf(short), ""},
+		{"my_site.tar.gz", zstdOf(tree), ""},
+		{"my_site.tar.gz", nil, ""},
+		{"my_site.tar.gz", gzipOf(tree)[:30], ""},
+		{"my_site.tar.zst", gzipOf(tree), ""},
+		{"tool.gz", long, ""},
+		{"tool.zst", long, ""},
+		{"tool.zst", zstdOf(long)[:10], ""},
+	} {
+		got, err := Detect(c.name, bytes.NewReader(c.content))
+		if got != c.want || errors.Is(err, ErrInvalid) != (c.want == "") {
+			t.Errorf("%s: got %q, %v, want %q", c.name, got, err, c.want)
+		}
+	}
+}
+
+type brokenFile struct{}
+
+func (brokenFile) ReadAt([]byte, int64) (int, error) { return 0, iotest.ErrTimeout }
+
+func TestDetectKeepsReadErrors(t *testing.T) {
+	for _, name := range []string{"x.tar", "x.gz", "x.zst"} {
+		_, err := Detect(name, brokenFile{})
+		if !errors.Is(err, iotest.ErrTimeout) || errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: got %v, want %v", name, err, iotest.ErrTimeout)
+		}
+	}
+}
+
+func TestFileName(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		form Form
+		want string
+	}{
+		{"tool.linux.gz", Gzip, "tool.linux"},
+		{"tool.zst", Zstd, "tool"},
+		{"tool.linux", Plain, "tool.linux"},
+		{"tool.gz", Plain, "tool.gz"},
+		{"tool.gz", Zstd, "tool.gz"},
+		{"tool", Gzip, "tool"},
+		{"my_site.tgz", TarGzip, "my_site.tgz"},
+	} {
+		if got := FileName(c.name, c.form); got != c.want {
+			t.Errorf("%s as %s: got %q, want %q", c.name, c.form, got, c.want)
+		}
+	}
+}
