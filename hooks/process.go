@@ -62,6 +62,29 @@ func (p Process) Alive() (bool, error) {
 	return stat.start == p.Start && !stat.ended, nil
 }
 
+// Contains reports whether the process that has the pid now is p, or a child of
+// it, or a child's child. One that is no longer alive contains none: what it
+// left behind belongs to nobody.
+func (p Process) Contains(pid int) (bool, error) {
+	if alive, err := p.Alive(); err != nil || !alive {
+		return false, err
+	}
+	for pid > 1 {
+		if pid == p.PID {
+			return true, nil
+		}
+		stat, err := readStat(pid)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("look for the parent of process %d: %w", pid, err)
+		}
+		pid = stat.parent
+	}
+	return false, nil
+}
+
 // Wait returns when the process is no longer alive, which it need not be when
 // Wait is called, or with ctx's error. The caller need not be its parent.
 func (p Process) Wait(ctx context.Context) error {
@@ -99,6 +122,7 @@ func (p Process) Terminate(ctx context.Context, grace time.Duration) error {
 
 // A processStat is what the kernel tells about a process.
 type processStat struct {
-	start uint64
-	ended bool // it only waits to be waited for
+	start  uint64
+	parent int
+	ended  bool // it only waits to be waited for
 }

@@ -26,7 +26,7 @@ func readStat(pid int) (processStat, error) {
 // the command's name in parentheses, which may hold spaces and parentheses
 // itself: count from the last one, behind which field 3 is.
 func parseStat(text []byte) (processStat, error) {
-	const state, start = 3, 22
+	const state, parent, start = 3, 4, 22
 	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
 	if len(fields) <= start-3 {
 		return processStat{}, fmt.Errorf("parse stat %q: too few fields", text)
@@ -35,11 +35,16 @@ func parseStat(text []byte) (processStat, error) {
 	if err != nil {
 		return processStat{}, fmt.Errorf("parse stat %q: %w", text, err)
 	}
+	ppid, err := strconv.Atoi(string(fields[parent-3]))
+	if err != nil {
+		return processStat{}, fmt.Errorf("parse stat %q: %w", text, err)
+	}
+	stat := processStat{start: ticks, parent: ppid}
 	switch string(fields[state-3]) {
 	case "Z", "X", "x":
-		return processStat{start: ticks, ended: true}, nil
+		stat.ended = true
 	}
-	return processStat{start: ticks}, nil
+	return stat, nil
 }
 
 func bootID() (string, error) {

@@ -99,7 +99,7 @@ func (s Script) run(ctx context.Context, o Options) error {
 		return fmt.Errorf("open log: %w", err)
 	}
 	defer log.Close()
-	hook, err := s.start(s.environment(o.Env), log.writer)
+	hook, err := s.start(environment(o.Env), log.writer)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", s.Path, err)
 	}
@@ -199,10 +199,10 @@ var ofOneHook = []string{
 
 // environment returns the hook's environment; of two values of a variable the
 // later one counts.
-func (s Script) environment(added []string) []string {
+func environment(added []string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(keyValue string) bool {
 		key, _, _ := strings.Cut(keyValue, "=")
 		return slices.Contains(ofOneHook, key)
 	})
-	return append(append(env, "PWD="+s.Dir), added...)
+	return append(env, added...) // PWD is up to the shell at the gate
 }
