@@ -40,6 +40,7 @@ func FuzzUnpack(f *testing.F) {
 		if (scanned == nil) != (unpacked == nil) {
 			t.Errorf("Scan: %v, Unpack: %v, want them to agree", scanned, unpacked)
 		}
+		open(stage.Name())
 		if made := int64(len(snapshot(t, stage.Name())) - 1); unpacked == nil && made != sum.Entries {
 			t.Errorf("%d entries were made, want %d", made, sum.Entries)
 		}

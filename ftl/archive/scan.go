@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"io"
+	"math"
 )
 
 // Scan reads the whole archive r and says what unpacking it would make. It accepts and refuses exactly what Unpack does
@@ -11,6 +12,9 @@ import (
 func Scan(ctx context.Context, r io.Reader, form Form, visit func(Entry) error) (Totals, error) {
 	return walk(ctx, r, form, File{Name: "file"}, unlimited, &nowhere{buf: make([]byte, bufferSize)}, visit)
 }
+
+// unlimited leaves only this package's own limits.
+var unlimited = Totals{Entries: math.MaxInt64, Bytes: math.MaxInt64}
 
 const bufferSize = 64 << 10 // bytes copied at once
 

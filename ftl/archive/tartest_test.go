@@ -175,6 +175,9 @@ func newStage(t testing.TB) *os.Root {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { root.Close() })
+	t.Cleanup(func() {
+		root.Close()
+		open(dir)
+	})
 	return root
 }

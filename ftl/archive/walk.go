@@ -4,10 +4,8 @@ import (
 	"archive/tar"
 	"context"
 	"io"
-	"math"
-	"time"
-
 	"io/fs"
+	"time"
 )
 
 // sink is what a walker does with entries that were found sound. Names are clean, every entry's directory was passed to
@@ -262,5 +260,3 @@ func (w *walker) single(f File) error {
 }
 
 func roundUp(n int64) int64 { return (n + blockSize - 1) &^ (blockSize - 1) }
-
-var unlimited = Totals{Entries: math.MaxInt64, Bytes: math.MaxInt64}
