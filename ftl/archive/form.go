@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"strings"
@@ -21,8 +22,20 @@ const (
 	Plain   Form = "plain"
 )
 
-// tar reports whether an archive of form f holds a tree.
-func (f Form) tar() bool { return f == Tar || f == TarGzip || f == TarZstd }
+// PackedExtension is that of the archives that Pack writes.
+const PackedExtension = ".tar.zst"
+
+// ParseForm returns the form whose text s is.
+func ParseForm(s string) (Form, error) {
+	switch form := Form(s); form {
+	case Tar, TarGzip, TarZstd, Gzip, Zstd, Plain:
+		return form, nil
+	}
+	return "", fmt.Errorf("this ftl does not know the form %q", s)
+}
+
+// Tree reports whether an archive of form f holds a tree, and not a single file.
+func (f Form) Tree() bool { return f == Tar || f == TarGzip || f == TarZstd }
 
 // compression says what is around the content of an archive of form f: Gzip, Zstd or Plain.
 func (f Form) compression() Form {
@@ -65,7 +78,7 @@ func extension(name string) (stem string, form Form) {
 // tool.linux.gz. A name that has no extension of the form is returned as it is.
 func FileName(name string, form Form) string {
 	stem, f := extension(name)
-	if f != form || form.tar() {
+	if f != form || form.Tree() {
 		return name
 	}
 	return stem
@@ -88,7 +101,7 @@ func Detect(name string, content io.ReaderAt) (Form, error) {
 		return TarGzip, nil
 	case isHeader(head) && form == Zstd:
 		return TarZstd, nil
-	case form.tar() && !isHeader(head):
+	case form.Tree() && !isHeader(head):
 		return "", notTar(head)
 	}
 	return form, nil

@@ -91,3 +91,19 @@ func TestFileName(t *testing.T) {
 		}
 	}
 }
+
+func TestParseForm(t *testing.T) {
+	for _, form := range []Form{Tar, TarGzip, TarZstd, Gzip, Zstd, Plain} {
+		if got, err := ParseForm(string(form)); got != form || err != nil {
+			t.Errorf("got %q, %v, want %q", got, err, form)
+		}
+	}
+	for _, s := range []string{"", "TAR", "zip", "tar.gz "} {
+		if got, err := ParseForm(s); err == nil {
+			t.Errorf("%q: got %q, want an error", s, got)
+		}
+	}
+	if _, form := extension("x" + PackedExtension); form != TarZstd {
+		t.Errorf("%s: got %q, want %q", PackedExtension, form, TarZstd)
+	}
+}

@@ -14,7 +14,7 @@ import (
 // Files are not synced to disk: that is one call for the whole stage, and the caller's. After an error the stage holds a
 // part of the tree, and is for the caller to remove.
 func Unpack(ctx context.Context, r io.Reader, form Form, file File, stage *os.Root, want Totals) error {
-	if !form.tar() {
+	if !form.Tree() {
 		if _, err := topName(file.Name); err != nil {
 			return err
 		}

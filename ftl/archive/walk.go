@@ -51,7 +51,7 @@ func walk(ctx context.Context, r io.Reader, form Form, file File, most Totals, t
 	w := &walker{stream: s, sink: to, visit: visit, seen: newSeen()}
 	w.most = Totals{Entries: min(most.Entries, maxEntries), Bytes: min(most.Bytes, maxBytes)}
 	w.body = body{w: w}
-	if form.tar() {
+	if form.Tree() {
 		err = w.tree()
 	} else {
 		err = w.single(file)
