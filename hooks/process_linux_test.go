@@ -3,6 +3,7 @@ package hooks
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os/exec"
 	"syscall"
@@ -11,14 +12,14 @@ import (
 )
 
 func TestParseStat(t *testing.T) {
-	const rest = " 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 1 2 3"
+	const rest = " 3 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 1 2 3"
 	for _, test := range []struct {
 		text string
 		want processStat
 	}{
-		{"7 (sh) S" + rest, processStat{start: 4711}},
-		{"7 (a) S 1 2) R" + rest, processStat{start: 4711}},
-		{"7 (two words) Z" + rest, processStat{start: 4711, ended: true}},
+		{"7 (sh) S" + rest, processStat{start: 4711, parent: 3}},
+		{"7 (a) S 1 2) R" + rest, processStat{start: 4711, parent: 3}},
+		{"7 (two words) Z" + rest, processStat{start: 4711, parent: 3, ended: true}},
 	} {
 		if got, err := parseStat([]byte(test.text)); err != nil || got != test.want {
 			t.Errorf("parseStat(%q) = %+v, %v; want %+v", test.text, got, err, test.want)
@@ -60,6 +61,50 @@ func TestAliveIsThatVeryProcess(t *testing.T) {
 		if err := p.Terminate(t.Context(), time.Second); err != nil { // would be the end of this test
 			t.Errorf("Terminate(%+v) = %v", p, err)
 		}
+	}
+}
+
+func TestContains(t *testing.T) {
+	self, err := Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// "; true" keeps the outer shell from becoming the inner one.
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", "sh -c 'echo $$; read x; exit'; true")
+	stdin, err := cmd.StdinPipe()
+	mustDo(t, err)
+	stdout, err := cmd.StdoutPipe()
+	mustDo(t, err)
+	mustDo(t, cmd.Start())
+	var grandchild int
+	_, err = fmt.Fscan(stdout, &grandchild)
+	mustDo(t, err)
+	child, err := Of(cmd.Process.Pid)
+	mustDo(t, err)
+
+	gone := child
+	gone.Start--
+	for _, test := range []struct {
+		name string
+		p    Process
+		pid  int
+		want bool
+	}{
+		{"itself", self, self.PID, true},
+		{"child", self, child.PID, true},
+		{"grandchild", self, grandchild, true},
+		{"parent", child, self.PID, false},
+		{"no process", self, 0, false},
+		{"in one that is gone", gone, grandchild, false},
+	} {
+		if got, err := test.p.Contains(test.pid); err != nil || got != test.want {
+			t.Errorf("%s: Contains = %v, %v; want %v", test.name, got, err, test.want)
+		}
+	}
+	mustDo(t, stdin.Close())
+	mustDo(t, cmd.Wait())
+	if got, err := self.Contains(grandchild); err != nil || got {
+		t.Errorf("ended: Contains = %v, %v; want false", got, err)
 	}
 }
 
