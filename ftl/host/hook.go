@@ -1,0 +1,136 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/hooks"
+	"github.com/rhettg/ftl/revision"
+)
+
+// hookRun says which hook to run, and what to tell it.
+type hookRun struct {
+	name     hooks.Name
+	of       revision.Revision // that brings the script
+	old, new revision.Revision // that a jump leaves and goes to; zero outside of one
+	reason   reason
+	attempt  int // from 1
+	recovery bool
+}
+
+// runHook runs one hook of a revision, under a lock that is held. A revision
+// without this hook is no error. A hook that fails is ftl.HookFailed; one that
+// was ended because ctx is done wraps ctx's error.
+func (p *pkg) runHook(ctx context.Context, l *lock, st *state, run hookRun) error {
+	if st.Ready[run.of].File {
+		return nil
+	}
+	script, err := hooks.Find(p.revisionDir(run.of), run.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return &ftl.Error{Kind: ftl.HookFailed, Err: err}
+	}
+	if err := os.Mkdir(p.shared(), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	environment, err := p.hookEnvironment(run)
+	if err != nil {
+		return err
+	}
+
+	p.report(ftl.Event{Revision: run.of, Step: ftl.Step(run.name), State: ftl.Running})
+	err = script.Run(ctx, hooks.Options{
+		Revision: run.of.String(),
+		Env:      environment,
+		Log:      p.hookLog(run.of, run.name),
+		Output:   p.host.HookOutput,
+		Timeout:  p.host.hookTimeout(),
+		Started:  func(process hooks.Process) error { return l.enterHook(process, run.name, run.of) },
+	})
+	if left := l.leaveHook(); err == nil {
+		err = left
+	}
+	if err != nil {
+		p.report(ftl.Event{Revision: run.of, Step: ftl.Step(run.name), State: ftl.Failure, Message: err.Error()})
+		return p.hookError(run, err)
+	}
+	p.report(ftl.Event{Revision: run.of, Step: ftl.Step(run.name), State: ftl.Success})
+	return nil
+}
+
+func (p *pkg) hookError(run hookRun, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &ftl.Error{Kind: ftl.HookFailed, Hint: "its output: " + p.hookLog(run.of, run.name), Err: err}
+}
+
+// interrupted reports whether an error is due to the end of the context, and
+// not to what was going on.
+func interrupted(err error) bool { return errors.Is(err, context.Canceled) }
+
+// notNow reports whether a pre-jump asked to be tried again later.
+func notNow(err error) bool {
+	exit, ok := errors.AsType[*hooks.ExitError](err)
+	return ok && exit.Hook == hooks.PreJump && exit.Code == hooks.NotNow && !exit.TimedOut
+}
+
+// hookEnvironment is what a hook is told, on top of what ftl itself was.
+func (p *pkg) hookEnvironment(run hookRun) ([]string, error) {
+	root, err := filepath.Abs(p.host.Root)
+	if err != nil {
+		return nil, err
+	}
+	real, err := filepath.EvalSymlinks(p.revisionDir(run.of))
+	if err != nil {
+		return nil, err
+	}
+	recovery := ""
+	if run.recovery {
+		recovery = "1"
+	}
+	dir := filepath.Join(root, p.name.String())
+	return []string{
+		"FTL_HOOK=" + string(run.name),
+		"FTL_PACKAGE=" + p.name.String(),
+		"FTL_REVISION=" + run.of.String(),
+		"FTL_REVISION_DIR=" + real,
+		"FTL_CURRENT=" + filepath.Join(dir, "current"),
+		"FTL_OLD_REVISION=" + run.old.String(),
+		"FTL_NEW_REVISION=" + run.new.String(),
+		"FTL_REASON=" + string(run.reason),
+		"FTL_PACKAGE_DIR=" + dir,
+		"FTL_SHARED_DIR=" + filepath.Join(dir, "shared"),
+		"FTL_ROOT=" + root,
+		"FTL_NODE=" + p.host.Node,
+		fmt.Sprintf("FTL_ATTEMPT=%d", run.attempt),
+		"FTL_RECOVERY=" + recovery,
+		"FTL_VERSION=" + p.host.Version,
+	}, nil
+}
+
+func (p *pkg) hookLog(r revision.Revision, name hooks.Name) string {
+	return filepath.Join(p.logs(), r.ID()+"."+string(name)+".log")
+}
+
+func (h *Host) hookTimeout() time.Duration {
+	if h.HookTimeout == 0 {
+		return DefaultHookTimeout
+	}
+	return h.HookTimeout
+}
+
+func (h *Host) lockWait() time.Duration {
+	if h.LockWait == 0 {
+		return DefaultLockWait
+	}
+	return h.LockWait
+}

@@ -1,0 +1,293 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/hooks"
+	"github.com/rhettg/ftl/revision"
+)
+
+// A jump goes through four phases:
+//
+//	pre-jump(new) → un-jump(old) → previous and current flip → post-jump(new)
+//
+// Each is written into the state before it begins, so that the next command
+// after a crash takes the jump up in the phase where it was. A hook may
+// therefore run more than once for a jump, but never not at all.
+
+// JumpOptions are the choices of Jump and JumpBack.
+type JumpOptions struct {
+	Interrupt bool // end the hook that another ftl is in, instead of waiting for it
+}
+
+// Jump activates r on this host, and fetches it first where it is not ready. To
+// jump to the active revision is nothing to do, unless its post-jump failed:
+// then that runs again. What a manual jump chose stands until the master
+// changes.
+func (h *Host) Jump(ctx context.Context, r revision.Revision, opts JumpOptions) error {
+	return h.open(r.Package()).manualJump(ctx, opts, reasonJump, func(links) (revision.Revision, error) {
+		return r, nil
+	})
+}
+
+// JumpBack activates the previous revision. Twice is back where one was.
+func (h *Host) JumpBack(ctx context.Context, name revision.Package, opts JumpOptions) error {
+	return h.open(name).manualJump(ctx, opts, reasonJumpBack, func(links links) (revision.Revision, error) {
+		if links.previous == (revision.Revision{}) {
+			return links.previous, ftl.Errorf(ftl.NotFound, "jump to a revision by its name; ftl list "+name.String()+" shows them",
+				"%s has no previous revision on this host", name)
+		}
+		return links.previous, nil
+	})
+}
+
+// notReadyError says that a revision has to be fetched first.
+type notReadyError struct{ revision revision.Revision }
+
+func (e *notReadyError) Error() string { return e.revision.String() + " is not ready on this host" }
+
+func (p *pkg) manualJump(ctx context.Context, opts JumpOptions, reason reason, choose func(links) (revision.Revision, error)) error {
+	if err := p.begin(); err != nil {
+		return err
+	}
+	patience := patience{p.host.lockWait(), opts.Interrupt}
+	jump := func(l *lock) error { return p.manualJumpLocked(ctx, l, reason, choose) }
+	err := p.withLock(ctx, patience, jump)
+	missing, ok := errors.AsType[*notReadyError](err)
+	if !ok {
+		return err
+	}
+	if p.host.Open == nil {
+		return ftl.Errorf(ftl.NotFound, "set FTL_BUCKET to fetch it; ftl list "+p.name.String()+" shows what is here", "%w", err)
+	}
+
+	syncing, err := p.lock(ctx, syncLock, patience)
+	if err != nil {
+		return err
+	}
+	if err := p.obtainByName(ctx, syncing, missing.revision); err != nil {
+		return errors.Join(err, syncing.release())
+	}
+	// Nobody may remove it again before the jump, so that lock is kept.
+	return errors.Join(p.withLock(ctx, patience, jump), syncing.release())
+}
+
+// begin makes sure that the package's tree may be changed by this process.
+func (p *pkg) begin() error {
+	if err := p.mustExist(); err != nil {
+		return err
+	}
+	if err := p.checkOwner(); err != nil {
+		return err
+	}
+	if err := p.refuseInsideHook(syncLock, changeLock); err != nil {
+		return err
+	}
+	return p.prepare()
+}
+
+// withLock calls f with the lock that owns the links and the state.
+func (p *pkg) withLock(ctx context.Context, patience patience, f func(*lock) error) error {
+	l, err := p.lock(ctx, changeLock, patience)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(l), l.release())
+}
+
+func (p *pkg) manualJumpLocked(ctx context.Context, l *lock, reason reason, choose func(links) (revision.Revision, error)) error {
+	st, err := p.readOrAdoptState()
+	if err != nil {
+		return err
+	}
+	if err := p.rollForward(ctx, l, st); err != nil {
+		if _, ok := errors.AsType[*ftl.Error](err); !ok {
+			return err
+		}
+		p.host.warn("%s: %v", p.name, err) // a hook of the interrupted jump must not block this one
+	}
+	links, err := p.links()
+	if err != nil {
+		return err
+	}
+	to, err := choose(links)
+	switch {
+	case err != nil:
+		return err
+	case to == links.current && st.Jump != nil:
+		st.Jump.Tries = 0
+		return p.retryPostJump(ctx, l, st)
+	case to == links.current:
+		st.Acted = st.Seen
+		p.report(ftl.Event{Revision: to, Step: ftl.Flip, State: ftl.Success, Message: "is already active"})
+		return p.writeState(st)
+	case !st.isReady(to):
+		return &notReadyError{to}
+	}
+	return p.jump(ctx, l, st, links, flight{To: to, Reason: reason})
+}
+
+// jump begins a new jump, in the place of an older one that may be in flight.
+func (p *pkg) jump(ctx context.Context, l *lock, st *state, links links, f flight) error {
+	if err := p.checkTree(f.To); err != nil {
+		return err
+	}
+	f.From, f.Previous, f.Started = links.current, links.previous, time.Now()
+	st.Jump = &f
+	st.Removed = false
+	if err := p.enter(st, phasePreJump); err != nil {
+		return err
+	}
+	return p.fly(ctx, l, st, false)
+}
+
+// fly takes the jump in flight from the phase that it is in to its end. Without
+// an error the state has no jump in flight any more; with one, it tells how far
+// the jump went. After an un-jump that failed the jump goes on: a broken old
+// script must not block the fix.
+func (p *pkg) fly(ctx context.Context, l *lock, st *state, recovery bool) error {
+	f := st.Jump
+	var unJumpFailed error
+	for {
+		hook := hookRun{old: f.From, new: f.To, reason: f.Reason, attempt: f.Tries, recovery: recovery}
+		recovery = false
+		switch f.Phase {
+		case phasePreJump:
+			hook.name, hook.of = hooks.PreJump, f.To
+			if err := p.runHook(ctx, l, st, hook); err != nil {
+				return p.dropJump(st, err)
+			}
+			if err := p.enter(st, phaseUnJump); err != nil {
+				return err
+			}
+		case phaseUnJump:
+			hook.name, hook.of = hooks.UnJump, f.From
+			if f.From != (revision.Revision{}) {
+				unJumpFailed = p.runHook(ctx, l, st, hook)
+			}
+			if interrupted(unJumpFailed) {
+				return unJumpFailed
+			}
+			if err := p.enter(st, phaseSwap); err != nil {
+				return err
+			}
+		case phaseSwap:
+			if err := p.swap(st); err != nil {
+				return err
+			}
+		case phasePostJump:
+			hook.name, hook.of = hooks.PostJump, f.To
+			err := p.runHook(ctx, l, st, hook)
+			return errors.Join(unJumpFailed, p.land(st, err))
+		default:
+			return fmt.Errorf("the state has a jump in the phase %q, which this ftl does not know", f.Phase)
+		}
+	}
+}
+
+// enter notes that a phase begins.
+func (p *pkg) enter(st *state, phase phase) error {
+	st.Jump.Phase, st.Jump.Tries = phase, 1
+	return p.writeState(st)
+}
+
+// dropJump ends a jump that pre-jump refused: nothing has changed.
+func (p *pkg) dropJump(st *state, cause error) error {
+	f := st.Jump
+	st.Jump = nil
+	if !interrupted(cause) && !notNow(cause) {
+		st.fail(f.To, hooks.PreJump, cause, time.Now())
+	}
+	return errors.Join(cause, p.writeState(st))
+}
+
+// swap flips the links. From here on the entry that asked for the jump is done
+// with, and so is every one that a manual jump overrules.
+func (p *pkg) swap(st *state) error {
+	f := st.Jump
+	to := links{current: f.To, previous: f.From}
+	if f.From == (revision.Revision{}) {
+		to.previous = f.Previous
+	}
+	if err := p.flip(to); err != nil {
+		return err
+	}
+	was := ""
+	if f.From != (revision.Revision{}) {
+		was = "was " + f.From.String()
+	}
+	p.report(ftl.Event{Revision: f.To, Step: ftl.Flip, State: ftl.Success, Message: was})
+	if f.Mark == (mark{}) {
+		st.Acted = st.Seen
+	} else if f.Mark.after(st.Acted) {
+		st.Acted = f.Mark
+	}
+	st.succeed(f.To, hooks.PreJump)
+	return p.enter(st, phasePostJump)
+}
+
+// land ends a jump after its post-jump. One that failed stays in flight, until
+// it is tried again or superseded.
+func (p *pkg) land(st *state, failed error) error {
+	switch {
+	case interrupted(failed):
+		return failed
+	case failed != nil:
+		st.Jump.Failed = failed.Error()
+		return errors.Join(failed, p.writeState(st))
+	}
+	st.Jump = nil
+	return p.writeState(st)
+}
+
+// rollForward takes up a jump that was interrupted before its links were
+// flipped, or in between. What is left to do after the flip is not done here: a
+// newer jump supersedes it.
+func (p *pkg) rollForward(ctx context.Context, l *lock, st *state) error {
+	f := st.Jump
+	if f == nil || f.Phase == phasePostJump {
+		return nil
+	}
+	if f.Phase == phasePreJump { // nothing has changed
+		st.Jump = nil
+		return p.writeState(st)
+	}
+	p.report(ftl.Event{Revision: f.To, Step: ftl.Recover, State: ftl.Running, Message: "the jump was interrupted in " + string(f.Phase)})
+	if f.Phase == phaseUnJump && (!st.isReady(f.To) || p.checkTree(f.To) != nil) {
+		return p.returnTo(ctx, l, st)
+	}
+	f.Tries++
+	if err := p.writeState(st); err != nil {
+		return err
+	}
+	return p.fly(ctx, l, st, true)
+}
+
+// returnTo ends a jump whose revision has vanished while un-jump may already
+// have stopped the old one: the old one's post-jump starts it again.
+func (p *pkg) returnTo(ctx context.Context, l *lock, st *state) error {
+	f := st.Jump
+	if f.From != (revision.Revision{}) {
+		err := p.runHook(ctx, l, st, hookRun{
+			name: hooks.PostJump, of: f.From, old: f.To, new: f.From, reason: f.Reason, attempt: f.Tries + 1, recovery: true,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	st.Jump = nil
+	return p.writeState(st)
+}
+
+// retryPostJump runs post-jump again, of a jump that is done but for it.
+func (p *pkg) retryPostJump(ctx context.Context, l *lock, st *state) error {
+	st.Jump.Tries++
+	if err := p.writeState(st); err != nil {
+		return err
+	}
+	return p.fly(ctx, l, st, !st.Jump.failed())
+}

@@ -1,0 +1,254 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+	"golang.org/x/sys/unix"
+
+	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/ftl/durable"
+	"github.com/rhettg/ftl/hooks"
+	"github.com/rhettg/ftl/revision"
+)
+
+// A package has two locks, so that a jump-back never waits for a download. They
+// are always taken in this order:
+//
+//	.ftl/sync.lock   owns revs/.stage and the revisions that are not ready
+//	.lock            owns the links, the state and the ready revisions
+//
+// The lock is the kernel's, on the open file: it is free when its holder has
+// died, however that was. Beside it lies a record of who holds it, for people
+// who wait, and of the hook that runs under it. The record outlives a holder
+// that was killed, so the next one finds a hook that may still be at work.
+type lockName struct{ file, record string }
+
+var (
+	syncLock   = lockName{".ftl/sync.lock", ".ftl/sync.holder"}
+	changeLock = lockName{".lock", ".ftl/lock.holder"}
+)
+
+// lock is a lock that is held.
+type lock struct {
+	pkg   *pkg
+	name  lockName
+	flock *flock.Flock
+	holder
+}
+
+// holder is the record of who holds a lock.
+type holder struct {
+	Process hooks.Process `json:"process"`
+	Command string        `json:"command"`
+	Since   time.Time     `json:"since"`
+	Hook    *runningHook  `json:"hook,omitempty"`
+}
+
+// runningHook is a hook that runs under a lock.
+type runningHook struct {
+	Process  hooks.Process     `json:"process"`
+	Name     hooks.Name        `json:"name"`
+	Revision revision.Revision `json:"revision"`
+	Since    time.Time         `json:"since"`
+}
+
+// patience says what to do while somebody else holds a lock.
+type patience struct {
+	wait      time.Duration
+	interrupt bool // end the hook that the holder is in
+}
+
+const lockPoll = 20 * time.Millisecond
+
+// lock takes one of the package's locks. When somebody else keeps it for longer
+// than the wait, the error is ftl.Busy and names the holder.
+func (p *pkg) lock(ctx context.Context, name lockName, patience patience) (*lock, error) {
+	self, err := hooks.Self()
+	if err != nil {
+		return nil, err
+	}
+	l := &lock{pkg: p, name: name, holder: holder{Process: self, Command: p.host.Command, Since: time.Now()}}
+	deadline := time.Now().Add(patience.wait)
+	for {
+		if l.flock, err = p.tryLock(name); err != nil {
+			return nil, err
+		}
+		if l.flock != nil {
+			break
+		}
+		if err := p.whileBusy(ctx, name, patience); err != nil {
+			return nil, err
+		}
+		if !time.Now().Before(deadline) {
+			return nil, p.busy(name)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lockPoll):
+		}
+	}
+	if err := l.settle(ctx, patience); err != nil {
+		return nil, errors.Join(err, l.release())
+	}
+	if err := l.record(); err != nil {
+		return nil, errors.Join(err, l.release())
+	}
+	return l, nil
+}
+
+// tryLock returns nil when somebody else holds the lock. The lock is on the
+// file, not on its name: if the file was deleted or replaced meanwhile, another
+// process holds the lock that counts, so that is tried again.
+func (p *pkg) tryLock(name lockName) (*flock.Flock, error) {
+	path := filepath.Join(p.dir, name.file)
+	for {
+		f := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW), flock.SetPermissions(0o600))
+		locked, err := f.TryLock()
+		if err != nil {
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+		if !locked {
+			return nil, f.Close()
+		}
+		held, err := f.Stat()
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		named, err := os.Lstat(path)
+		if err == nil && os.SameFile(held, named) {
+			return f, nil
+		}
+		if closed := f.Close(); closed != nil || err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, errors.Join(err, closed)
+		}
+	}
+}
+
+// whileBusy looks at the lock's holder: it refuses to wait for a hook that
+// itself waits for this command, and interrupts if that is wanted.
+func (p *pkg) whileBusy(ctx context.Context, name lockName, patience patience) error {
+	if err := p.refuseInsideHook(name); err != nil {
+		return err
+	}
+	held, ok := p.readHolder(name)
+	if !ok || held.Hook == nil || !patience.interrupt {
+		return nil
+	}
+	return p.interrupt(ctx, *held.Hook)
+}
+
+func (p *pkg) interrupt(ctx context.Context, hook runningHook) error {
+	alive, err := hook.Process.Alive()
+	if err != nil || !alive {
+		return err
+	}
+	p.host.warn("%s: ending %s of %s (pid %d)", p.name, hook.Name, hook.Revision, hook.Process.PID)
+	return hook.Process.Terminate(ctx, 0)
+}
+
+// refuseInsideHook refuses to change a package from inside a hook of it: the
+// hook's ftl holds the lock until the hook ends.
+func (p *pkg) refuseInsideHook(names ...lockName) error {
+	for _, name := range names {
+		held, ok := p.readHolder(name)
+		if !ok || held.Hook == nil {
+			continue
+		}
+		inside, err := held.Hook.Process.Contains(os.Getpid())
+		if err != nil {
+			return err
+		}
+		if inside {
+			return ftl.Errorf(ftl.Refused, "a daemon that the hook starts may do it later",
+				"a hook (%s of %s) can't change its own package", held.Hook.Name, held.Hook.Revision)
+		}
+	}
+	return nil
+}
+
+// settle waits for a hook that the lock's last holder left behind when it was
+// killed: no hook may start while another one is at work. A hook that has had
+// its time is ended.
+func (l *lock) settle(ctx context.Context, patience patience) error {
+	last, ok := l.pkg.readHolder(l.name)
+	if !ok || last.Hook == nil {
+		return nil
+	}
+	if patience.interrupt {
+		return l.pkg.interrupt(ctx, *last.Hook)
+	}
+	alive, err := last.Hook.Process.Alive()
+	if err != nil || !alive {
+		return err
+	}
+	left := l.pkg.host.hookTimeout() - time.Since(last.Hook.Since)
+	l.pkg.host.warn("%s: waiting for %s of %s (pid %d), which outlived its ftl", l.pkg.name, last.Hook.Name, last.Hook.Revision, last.Hook.Process.PID)
+	waiting, cancel := context.WithTimeout(ctx, max(left, 0))
+	defer cancel()
+	if err := last.Hook.Process.Wait(waiting); err == nil || ctx.Err() != nil {
+		return err
+	}
+	return l.pkg.interrupt(ctx, *last.Hook)
+}
+
+// enterHook records the hook that is about to run; leaveHook that it has ended.
+func (l *lock) enterHook(process hooks.Process, name hooks.Name, r revision.Revision) error {
+	l.Hook = &runningHook{process, name, r, time.Now()}
+	return l.record()
+}
+
+func (l *lock) leaveHook() error {
+	l.Hook = nil
+	return l.record()
+}
+
+func (l *lock) record() error {
+	data, err := json.Marshal(l.holder)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(l.pkg.dir, l.name.record)
+	err = durable.ReplaceFile(path, data, 0o644)
+	if isFull(err) && l.pkg.giveUpReserve() {
+		err = durable.ReplaceFile(path, data, 0o644)
+	}
+	return err
+}
+
+// readHolder returns the record beside a lock. It is only as good as a record
+// can be: the holder may be gone.
+func (p *pkg) readHolder(name lockName) (holder, bool) {
+	var h holder
+	data, err := os.ReadFile(filepath.Join(p.dir, name.record))
+	if err != nil || json.Unmarshal(data, &h) != nil {
+		return holder{}, false
+	}
+	return h, true
+}
+
+func (l *lock) release() error { return l.flock.Close() }
+
+// busy says who holds a lock.
+func (p *pkg) busy(name lockName) error {
+	const hint = "wait for it; if it is stuck in a hook, --interrupt of jump and jump-back ends that"
+	held, ok := p.readHolder(name)
+	if alive, err := held.Process.Alive(); !ok || err != nil || !alive {
+		return ftl.Errorf(ftl.Busy, hint, "another ftl is at work on %s", p.name)
+	}
+	who := fmt.Sprintf("another ftl is at work on %s: %q, pid %d, for %v",
+		p.name, held.Command, held.Process.PID, time.Since(held.Since).Round(time.Second))
+	if held.Hook != nil {
+		who += fmt.Sprintf(", in %s of %s (pid %d) for %v",
+			held.Hook.Name, held.Hook.Revision, held.Hook.Process.PID, time.Since(held.Hook.Since).Round(time.Second))
+	}
+	return ftl.Errorf(ftl.Busy, hint, "%s", who)
+}

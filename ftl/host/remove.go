@@ -1,0 +1,234 @@
+package host
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/ftl/durable"
+	"github.com/rhettg/ftl/hooks"
+	"github.com/rhettg/ftl/revision"
+)
+
+// RemoveOptions are the choices of Remove and RemovePackage.
+type RemoveOptions struct {
+	Force bool // also when pre-remove fails
+}
+
+// Remove removes a revision from the host. The active and the previous one are
+// refused.
+func (h *Host) Remove(ctx context.Context, r revision.Revision, opts RemoveOptions) error {
+	p := h.open(r.Package())
+	return p.change(ctx, func(l *lock, st *state) error {
+		if _, err := os.Lstat(p.revisionDir(r)); errors.Is(err, fs.ErrNotExist) {
+			return ftl.Errorf(ftl.NotFound, "ftl list "+p.name.String()+" shows what there is", "this host has no %s", r)
+		}
+		return p.remove(ctx, l, st, r, opts)
+	})
+}
+
+// Clean removes all revisions of a package but the newest keep, the active and
+// the previous one, oldest first.
+func (h *Host) Clean(ctx context.Context, name revision.Package, keep int) error {
+	p := h.open(name)
+	return p.change(ctx, func(l *lock, st *state) error {
+		local, err := p.local()
+		if err != nil {
+			return err
+		}
+		links, err := p.links()
+		if err != nil {
+			return err
+		}
+		var errs []error
+		for _, r := range local[:max(0, len(local)-keep)] {
+			if !links.has(r) {
+				errs = append(errs, p.remove(ctx, l, st, r, RemoveOptions{}))
+			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// change calls f for a command that a person started, with both locks held and
+// what was interrupted taken up.
+func (p *pkg) change(ctx context.Context, f func(*lock, *state) error) error {
+	if err := p.begin(); err != nil {
+		return err
+	}
+	patience := patience{wait: p.host.lockWait()}
+	syncing, err := p.lock(ctx, syncLock, patience)
+	if err != nil {
+		return err
+	}
+	err = p.withLock(ctx, patience, func(l *lock) error {
+		st, err := p.readState()
+		if err != nil {
+			return err
+		}
+		if err := p.rollForward(ctx, l, st); err != nil {
+			return err
+		}
+		return f(l, st)
+	})
+	return errors.Join(err, syncing.release(), p.empty(p.trash()))
+}
+
+// removeUnwanted removes a revision for sync, which gives up the lock between
+// two removals.
+func (p *pkg) removeUnwanted(ctx context.Context, r revision.Revision) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := p.withLock(ctx, patience{wait: p.host.lockWait()}, func(l *lock) error {
+		st, err := p.readState()
+		if err != nil {
+			return err
+		}
+		links, err := p.links()
+		if err != nil || links.has(r) { // somebody has jumped meanwhile
+			return err
+		}
+		return p.remove(ctx, l, st, r, RemoveOptions{})
+	})
+	return errors.Join(err, p.empty(p.trash()))
+}
+
+// remove takes a revision out of revs, under the lock. Its files are deleted
+// later. When pre-remove fails, the revision stays.
+func (p *pkg) remove(ctx context.Context, l *lock, st *state, r revision.Revision, opts RemoveOptions) error {
+	if err := p.checkUnused(st, r); err != nil {
+		return err
+	}
+	if err := p.preRemove(ctx, l, st, r, opts); err != nil {
+		return err
+	}
+	delete(st.Ready, r)
+	for _, hook := range hooks.Names() {
+		st.succeed(r, hook)
+	}
+	if err := p.writeState(st); err != nil {
+		return err
+	}
+	if err := p.discard(r); err != nil {
+		return err
+	}
+	p.removeLogs(r)
+	p.report(ftl.Event{Revision: r, Step: ftl.Remove, State: ftl.Success})
+	return nil
+}
+
+// checkUnused refuses a revision that the host could need.
+func (p *pkg) checkUnused(st *state, r revision.Revision) error {
+	links, err := p.links()
+	switch {
+	case err != nil:
+		return err
+	case r == links.current:
+		return ftl.Errorf(ftl.Refused, "jump to another revision first", "%s is active on this host", r)
+	case r == links.previous:
+		return ftl.Errorf(ftl.Refused, "jump-back would need it", "%s is this host's previous revision", r)
+	case st.Jump != nil && (r == st.Jump.To || r == st.Jump.From):
+		return ftl.Errorf(ftl.Refused, "end the jump first: ftl jump "+st.Jump.To.String(), "%s is part of a jump that is not over", r)
+	}
+	return nil
+}
+
+// preRemove runs the hook of a revision that was ready.
+func (p *pkg) preRemove(ctx context.Context, l *lock, st *state, r revision.Revision, opts RemoveOptions) error {
+	if !st.isReady(r) {
+		return nil
+	}
+	err := p.runHook(ctx, l, st, hookRun{name: hooks.PreRemove, of: r, reason: reasonRemove, attempt: 1})
+	if err == nil || interrupted(err) {
+		return err
+	}
+	if opts.Force {
+		p.host.warn("%v; removed all the same", err)
+		return nil
+	}
+	return fmt.Errorf("%s stays; --force of remove removes it all the same: %w", r, err)
+}
+
+// discard moves the tree of a revision into the trash, if there is one.
+func (p *pkg) discard(r revision.Revision) error {
+	err := os.Rename(p.revisionDir(r), filepath.Join(p.trash(), r.ID()+"."+rand.Text()))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return durable.SyncDir(p.revs())
+}
+
+// RemovePackage ends the host's subscription: un-jump of the active revision,
+// pre-remove of each, then everything goes but the shared directory, if there is
+// anything in it.
+func (h *Host) RemovePackage(ctx context.Context, name revision.Package, opts RemoveOptions) error {
+	p := h.open(name)
+	return p.change(ctx, func(l *lock, st *state) error {
+		unJumpFailed := p.unJumpForGood(ctx, l, st)
+		if interrupted(unJumpFailed) {
+			return unJumpFailed
+		}
+		for _, r := range st.readyRevisions() {
+			if err := p.preRemove(ctx, l, st, r, opts); err != nil {
+				return errors.Join(unJumpFailed, err)
+			}
+		}
+		*st = state{Format: stateFormat, Seen: st.Seen, Acted: st.Acted, Removed: true}
+		if err := p.writeState(st); err != nil {
+			return errors.Join(unJumpFailed, err)
+		}
+		return errors.Join(unJumpFailed, p.removeDir())
+	})
+}
+
+// unJumpForGood stops the active revision. As in a jump, one whose un-jump
+// fails does not stay for that.
+func (p *pkg) unJumpForGood(ctx context.Context, l *lock, st *state) error {
+	links, err := p.links()
+	if err != nil || links.current == (revision.Revision{}) {
+		return err
+	}
+	return p.runHook(ctx, l, st, hookRun{
+		name: hooks.UnJump, of: links.current, old: links.current, reason: reasonRemove, attempt: 1,
+	})
+}
+
+// removeDir deletes everything of the package but what is shared. When nothing
+// is, the directory goes too: it is renamed first, so that it is never there in
+// part. Otherwise the state stays, which says that the package was removed.
+func (p *pkg) removeDir() error {
+	os.Remove(p.shared()) // fails when something is in it
+	if _, err := os.Lstat(p.shared()); errors.Is(err, fs.ErrNotExist) {
+		gone := filepath.Join(p.host.Root, "."+p.name.String()+".removed."+rand.Text())
+		if err := os.Rename(p.dir, gone); err != nil {
+			return err
+		}
+		p.host.report(ftl.Event{Package: p.name, Step: ftl.Remove, State: ftl.Success})
+		return errors.Join(durable.SyncDir(p.host.Root), p.removeAll(gone))
+	}
+
+	entries, err := os.ReadDir(p.dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		path := filepath.Join(p.dir, entry.Name())
+		if path == p.shared() || path == p.meta() || entry.Name() == changeLock.file {
+			continue
+		}
+		if err := p.removeAll(path); err != nil {
+			return err
+		}
+	}
+	p.report(ftl.Event{Step: ftl.Remove, State: ftl.Success, Message: "its shared directory is kept; ftl sync " + p.name.String() + " would bring it back"})
+	return durable.SyncDir(p.dir)
+}

@@ -1,0 +1,278 @@
+package host
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/ftl/durable"
+	"github.com/rhettg/ftl/ftl/master"
+	"github.com/rhettg/ftl/hooks"
+	"github.com/rhettg/ftl/revision"
+	"golang.org/x/sys/unix"
+)
+
+// state is what a host knows of a package beyond its tree. It is a file that is
+// replaced as a whole, durably, by whoever holds the package's lock, and that
+// anybody may read.
+type state struct {
+	Format int `json:"format"`
+	// Ready are the revisions that can be jumped to.
+	Ready map[revision.Revision]ready `json:"ready"`
+	// Seen is the newest marker entry that was read, Acted the newest one that
+	// is done with: flipped to, or already current, or overruled by hand.
+	Seen  mark `json:"seen"`
+	Acted mark `json:"acted"`
+	// Jump is the jump in flight, also one whose post-jump failed.
+	Jump *flight `json:"jump,omitempty"`
+	// Failures are those of hooks that sync tries again later.
+	Failures []failure `json:"failures,omitempty"`
+	// Removed is set when the package was removed from the host and only its
+	// shared directory was kept.
+	Removed bool `json:"removed,omitempty"`
+}
+
+const stateFormat = 1
+
+type ready struct {
+	Since time.Time `json:"since"`
+	// File is set where the revision is one file, which has no hooks.
+	File bool `json:"file,omitempty"`
+}
+
+// mark names a marker's entry.
+type mark struct {
+	Serial   int64             `json:"serial"`
+	Revision revision.Revision `json:"revision"`
+}
+
+func markOf(entry master.Entry) mark { return mark{entry.Serial, entry.Revision} }
+
+// after reports whether m is a newer entry than old. Entries of older buckets
+// all have the serial 0: there another revision is a newer entry.
+func (m mark) after(old mark) bool {
+	if m.Serial != old.Serial || m == (mark{}) {
+		return m.Serial > old.Serial
+	}
+	return m.Serial == 0 && m.Revision != old.Revision
+}
+
+// phase is how far a jump is. It is written before the phase begins.
+type phase string
+
+const (
+	phasePreJump  phase = "pre-jump"
+	phaseUnJump   phase = "un-jump"
+	phaseSwap     phase = "swap"
+	phasePostJump phase = "post-jump"
+)
+
+// flight is a jump that is not over.
+type flight struct {
+	To       revision.Revision `json:"to"`
+	From     revision.Revision `json:"from"` // zero at the first jump
+	Previous revision.Revision `json:"previous"`
+	Phase    phase             `json:"phase"`
+	Reason   reason            `json:"reason"`
+	Mark     mark              `json:"mark"` // of the entry that asked for it; zero for a manual jump
+	Started  time.Time         `json:"started"`
+	// Tries is how often the hook of this phase was started.
+	Tries int `json:"tries"`
+	// Failed says why post-jump failed, "" while it has not.
+	Failed string `json:"failed,omitempty"`
+}
+
+// failed reports whether the jump is done but for its post-jump, which failed.
+func (f *flight) failed() bool { return f != nil && f.Failed != "" }
+
+// reason is why a hook runs, as it is told.
+type reason string
+
+const (
+	reasonSync     reason = "sync"
+	reasonJump     reason = "jump"
+	reasonJumpBack reason = "jump-back"
+	reasonRemove   reason = "remove"
+)
+
+// failure is a hook's that kept a revision from being ready or active.
+type failure struct {
+	Revision revision.Revision `json:"revision"`
+	Hook     hooks.Name        `json:"hook"`
+	Count    int               `json:"count"`
+	At       time.Time         `json:"at"`
+	Next     time.Time         `json:"next"`
+	Seen     mark              `json:"seen"` // the newest entry then: another one is a reason to try at once
+	Message  string            `json:"message"`
+}
+
+// maxDelay is the longest time between two tries of a failing hook. The first
+// is a minute, and each one doubles.
+const maxDelay = time.Hour
+
+// fail notes that a hook failed, and when it is due again.
+func (s *state) fail(r revision.Revision, hook hooks.Name, err error, now time.Time) {
+	next := failure{Revision: r, Hook: hook, At: now, Seen: s.Seen, Message: err.Error()}
+	if last := s.failure(r, hook); last != nil {
+		next.Count = last.Count
+	}
+	delay := min(time.Minute<<min(next.Count, 10), maxDelay)
+	next.Count++
+	next.Next = now.Add(delay)
+	s.succeed(r, hook)
+	s.Failures = append(s.Failures, next)
+}
+
+// succeed forgets the failures of a hook.
+func (s *state) succeed(r revision.Revision, hook hooks.Name) {
+	s.Failures = slices.DeleteFunc(s.Failures, func(f failure) bool { return f.Revision == r && f.Hook == hook })
+}
+
+func (s *state) failure(r revision.Revision, hook hooks.Name) *failure {
+	for i, f := range s.Failures {
+		if f.Revision == r && f.Hook == hook {
+			return &s.Failures[i]
+		}
+	}
+	return nil
+}
+
+// waiting returns an error when the hook has failed before and it is too early
+// for sync to try it again.
+func (s *state) waiting(r revision.Revision, hook hooks.Name, now time.Time) error {
+	f := s.failure(r, hook)
+	// A clock that was set back must not make the wait longer than it ever is.
+	if f == nil || f.Seen != s.Seen || !now.Before(f.Next) || f.Next.Sub(now) > maxDelay {
+		return nil
+	}
+	err := ftl.Errorf(ftl.HookFailed, "to try at once: ftl jump "+r.String(),
+		"%s (%d times, last at %s); the next try is at %s", f.Message, f.Count, f.At.Local().Format(time.TimeOnly), f.Next.Local().Format(time.TimeOnly))
+	err.Waiting = true
+	return err
+}
+
+func (s *state) isReady(r revision.Revision) bool {
+	_, ok := s.Ready[r]
+	return ok
+}
+
+// readyRevisions returns the ready revisions, oldest first.
+func (s *state) readyRevisions() []revision.Revision {
+	return slices.SortedFunc(maps.Keys(s.Ready), revision.Compare)
+}
+
+func sortRevisions(revisions []revision.Revision) { slices.SortFunc(revisions, revision.Compare) }
+
+// errState says that the state file is there and can't be used.
+var errState = errors.New("the state can't be read")
+
+func (p *pkg) statePath() string { return filepath.Join(p.meta(), "state.json") }
+
+// readState reads the state. Where there is none, the targets of the links are
+// taken as ready, so that an upgraded or restored host keeps running.
+func (p *pkg) readState() (*state, error) {
+	data, err := os.ReadFile(p.statePath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return p.adopt()
+	}
+	if err != nil {
+		return nil, err
+	}
+	st := new(state)
+	if err := json.Unmarshal(data, st); err != nil {
+		return nil, &ftl.Error{
+			Hint: "jump and jump-back set it aside and go on with what current and previous point to",
+			Err:  fmt.Errorf("%w: %s: %w", errState, p.statePath(), err),
+		}
+	}
+	if st.Format != stateFormat {
+		return nil, ftl.Errorf(ftl.Refused, "install the newer ftl", "%s has the format %d; this ftl knows %d", p.statePath(), st.Format, stateFormat)
+	}
+	if st.Ready == nil {
+		st.Ready = make(map[revision.Revision]ready)
+	}
+	return st, nil
+}
+
+func (p *pkg) adopt() (*state, error) {
+	st := &state{Format: stateFormat, Ready: make(map[revision.Revision]ready)}
+	links, err := p.links()
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range []revision.Revision{links.current, links.previous} {
+		info, err := os.Stat(p.revisionDir(r))
+		if r != (revision.Revision{}) && err == nil && info.IsDir() {
+			st.Ready[r] = ready{Since: info.ModTime()}
+		}
+	}
+	return st, nil
+}
+
+// readOrAdoptState is readState for the commands that must work on a damaged
+// host: a state that can't be read is set aside.
+func (p *pkg) readOrAdoptState() (*state, error) {
+	st, err := p.readState()
+	if !errors.Is(err, errState) {
+		return st, err
+	}
+	aside := p.statePath() + ".unreadable"
+	p.host.warn("%s: %v; it is now %s", p.name, err, aside)
+	if err := os.Rename(p.statePath(), aside); err != nil {
+		return nil, err
+	}
+	return p.adopt()
+}
+
+// writeState replaces the state. The caller holds the package's lock. On a full
+// disk it gives up the reserve, so that a jump-back still works.
+func (p *pkg) writeState(st *state) error {
+	data, err := json.MarshalIndent(st, "", "  ")
+	if err != nil {
+		return err
+	}
+	err = durable.WriteFile(p.statePath(), append(data, '\n'), 0o644)
+	if isFull(err) && p.giveUpReserve() {
+		err = durable.WriteFile(p.statePath(), append(data, '\n'), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("write the state: %w", err)
+	}
+	return nil
+}
+
+func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+
+const reserveSize = 64 << 10
+
+func (p *pkg) reservePath() string { return filepath.Join(p.meta(), "reserve") }
+
+// keepReserve sets some disk aside. Where that is not possible, the host works
+// without.
+func (p *pkg) keepReserve() {
+	if info, err := os.Stat(p.reservePath()); err == nil && info.Size() == reserveSize {
+		return
+	}
+	content := make([]byte, reserveSize)
+	for i := range content {
+		content[i] = byte(i ^ i>>8) // not zeros, which some file systems don't store
+	}
+	durable.ReplaceFile(p.reservePath(), content, 0o600)
+}
+
+func (p *pkg) giveUpReserve() bool { return os.Remove(p.reservePath()) == nil }
+
+// isRemoved reports whether the package was removed, and only what it shares
+// between revisions was kept. A state that can't be read is no answer: sync
+// says what is wrong with it.
+func (p *pkg) isRemoved() bool {
+	st, err := p.readState()
+	return err == nil && st.Removed
+}

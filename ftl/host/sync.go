@@ -1,0 +1,339 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/ftl/master"
+	"github.com/rhettg/ftl/hooks"
+	"github.com/rhettg/ftl/revision"
+	"github.com/rhettg/ftl/store"
+)
+
+// SyncOptions are the choices of Sync.
+type SyncOptions struct {
+	// Cron makes it no error when another sync is at work, unless that has
+	// been for longer than two hours.
+	Cron bool
+	// Splay delays the sync by a time below it, which is always the same on a
+	// node, so that a fleet does not come all at once.
+	Splay time.Duration
+}
+
+const (
+	parallelPackages = 8
+	parallelFetches  = 4
+	cronPatience     = 2 * time.Hour
+	// postJumpRetries is how often sync tries a failed post-jump again before
+	// it waits for a person or a newer blessing.
+	postJumpRetries = 3
+)
+
+// Sync brings the host up to date with the bucket: it fetches new revisions,
+// follows the marker, and removes what neither wants any more. No packages are
+// all of them. They are synced in parallel, and one that fails stops no other:
+// the error joins what went wrong in the order of the packages.
+func (h *Host) Sync(ctx context.Context, packages []revision.Package, opts SyncOptions) error {
+	if len(packages) == 0 {
+		var err error
+		if packages, err = h.Packages(); err != nil {
+			return err
+		}
+	}
+	if len(packages) == 0 {
+		return nil
+	}
+	if err := h.waitSplay(ctx, opts.Splay); err != nil {
+		return err
+	}
+	bucket := sync.OnceValues(func() (store.Bucket, error) { return h.Open(ctx) })
+	errs := make([]error, len(packages))
+	var group errgroup.Group
+	group.SetLimit(parallelPackages)
+	for i, name := range packages {
+		group.Go(func() error {
+			errs[i] = prefixed("sync "+name.String(), h.open(name).sync(ctx, bucket, opts))
+			return nil
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+// prefixed says of each of the joined errors what it is about.
+func prefixed(prefix string, err error) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	switch {
+	case err == nil:
+		return nil
+	case !ok:
+		return fmt.Errorf("%s: %w", prefix, err)
+	}
+	var errs []error
+	for _, err := range joined.Unwrap() {
+		errs = append(errs, prefixed(prefix, err))
+	}
+	return errors.Join(errs...)
+}
+
+// waitSplay sleeps for this node's part of the splay.
+func (h *Host) waitSplay(ctx context.Context, splay time.Duration) error {
+	if splay <= 0 {
+		return nil
+	}
+	hash := fnv.New64a()
+	hash.Write([]byte(h.Node))
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Duration(hash.Sum64() % uint64(splay))):
+		return nil
+	}
+}
+
+func (p *pkg) sync(ctx context.Context, open func() (store.Bucket, error), opts SyncOptions) (err error) {
+	if err := p.begin(); err != nil {
+		return err
+	}
+	l, err := p.lockForSync(ctx, opts)
+	if err != nil || l == nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.release()) }()
+	if err := p.tidy(ctx); err != nil {
+		return err
+	}
+	bucket, err := open()
+	if err != nil {
+		return err
+	}
+	// The marker first: what it names is then in the listing.
+	marker, err := master.ReadMarker(ctx, bucket, p.name)
+	if err != nil {
+		return err
+	}
+	contents, err := master.ReadContents(ctx, bucket, p.name)
+	if err != nil {
+		return err
+	}
+	st, err := p.see(ctx, marker)
+	if err != nil {
+		return err
+	}
+	plan, err := p.plan(st, marker, contents)
+	if err != nil {
+		return err
+	}
+	return p.carryOut(ctx, l, bucket, marker, plan)
+}
+
+// lockForSync returns no lock when there is nothing to do but to let another
+// sync go on.
+func (p *pkg) lockForSync(ctx context.Context, opts SyncOptions) (*lock, error) {
+	if !opts.Cron {
+		return p.lock(ctx, syncLock, patience{wait: p.host.lockWait()})
+	}
+	l, err := p.lock(ctx, syncLock, patience{})
+	if failure, ok := errors.AsType[*ftl.Error](err); ok && failure.Kind == ftl.Busy {
+		if held, ok := p.readHolder(syncLock); !ok || time.Since(held.Since) < cronPatience {
+			return nil, nil
+		}
+	}
+	return l, err
+}
+
+// tidy takes up what an earlier command left when it was interrupted. While
+// somebody holds the other lock, nothing was: that is then their jump.
+func (p *pkg) tidy(ctx context.Context) error {
+	p.cutLogs()
+	p.keepReserve()
+	if err := p.empty(p.stage()); err != nil {
+		return err
+	}
+	st, err := p.readState()
+	if err != nil {
+		return err
+	}
+	inFlight := st.Jump != nil && st.Jump.Phase != phasePostJump
+	if !inFlight && !st.Removed && isEmptyDir(p.trash()) {
+		return nil
+	}
+	err = p.withLock(ctx, patience{}, func(l *lock) error {
+		st, err := p.readState()
+		if err != nil {
+			return err
+		}
+		st.Removed = false // somebody named it, so it is wanted again
+		return errors.Join(p.empty(p.trash()), p.rollForward(ctx, l, st), p.writeState(st))
+	})
+	if failure, ok := errors.AsType[*ftl.Error](err); ok && failure.Kind == ftl.Busy {
+		return nil
+	}
+	return err
+}
+
+// see notes the newest entry of the marker, and returns the state. A marker
+// that was there once and is not now is an error, not a master without a
+// blessing.
+func (p *pkg) see(ctx context.Context, marker master.Marker) (*state, error) {
+	st, err := p.readState()
+	if err != nil {
+		return nil, err
+	}
+	active, ok := marker.Active()
+	if !ok && st.Seen != (mark{}) {
+		return nil, ftl.Errorf(ftl.NotFound, "bless the revision again: ftl jump --master "+st.Seen.Revision.String(),
+			"the marker of %s is gone from the bucket; this host keeps what it has", p.name)
+	}
+	if newest := markOf(active); ok && newest.after(st.Seen) {
+		st.Seen = newest
+		return st, p.update(ctx, func(st *state) { st.Seen = newest })
+	}
+	return st, nil
+}
+
+func (p *pkg) plan(st *state, marker master.Marker, contents master.Contents) (plan, error) {
+	links, err := p.links()
+	if err != nil {
+		return plan{}, err
+	}
+	local, err := p.local()
+	if err != nil {
+		return plan{}, err
+	}
+	active, blessed := marker.Active()
+	previous, _ := marker.Previous()
+	todo := decide(view{
+		bucket: contents.Revisions, active: active.Revision, activePrevious: previous.Revision,
+		local: local, ready: st.readyRevisions(), links: links, keep: p.host.Keep,
+	})
+	if st.Jump != nil {
+		todo.remove = slices.DeleteFunc(todo.remove, func(r revision.Revision) bool { return r == st.Jump.To || r == st.Jump.From })
+	}
+	if blessed && st.Seen.after(markOf(active)) {
+		todo.remove = nil // an older marker than one that was seen: not the whole truth
+	}
+	if blessed && !contents.Has(active.Revision) && !st.isReady(active.Revision) {
+		err = ftl.Errorf(ftl.NotFound, "bless one that is there; ftl list --master "+p.name.String()+" shows them",
+			"the master's active revision %s is not in the bucket; this host keeps what it has", active.Revision)
+	}
+	return todo, err
+}
+
+// carryOut fetches the active revision and jumps to it before it fetches the
+// rest, so that a deploy does not wait for what may be blessed one day.
+func (p *pkg) carryOut(ctx context.Context, l *lock, bucket store.Bucket, marker master.Marker, todo plan) error {
+	active, blessed := marker.Active()
+	var errs []error
+	rest := todo.fetch
+	if blessed && len(rest) > 0 && rest[0] == active.Revision {
+		errs = append(errs, p.obtainWhenDue(ctx, l, bucket, rest[0]))
+		rest = rest[1:]
+	}
+	if blessed {
+		errs = append(errs, p.follow(ctx, markOf(active)))
+	}
+
+	fetched := make([]error, len(rest))
+	var group errgroup.Group
+	group.SetLimit(parallelFetches)
+	for i, r := range rest {
+		group.Go(func() error {
+			fetched[i] = p.obtainWhenDue(ctx, l, bucket, r)
+			return nil
+		})
+	}
+	group.Wait()
+	errs = append(errs, fetched...)
+	for _, r := range todo.remove {
+		errs = append(errs, p.removeUnwanted(ctx, r))
+	}
+	return errors.Join(errs...)
+}
+
+// obtainWhenDue is obtain, unless the revision's post-sync has failed and it is
+// too early to try it again.
+func (p *pkg) obtainWhenDue(ctx context.Context, l *lock, bucket store.Bucket, r revision.Revision) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	st, err := p.readState()
+	if err != nil {
+		return err
+	}
+	if err := st.waiting(r, hooks.PostSync, time.Now()); err != nil {
+		return err
+	}
+	err = p.obtain(ctx, l, bucket, r)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ftl.Errorf(ftl.NotFound, "it was purged just now; the next sync does without it", "%w", err)
+	}
+	return err
+}
+
+// follow jumps to the revision that the marker's newest entry names, if that
+// entry is not done with, and otherwise tries a failed post-jump again.
+func (p *pkg) follow(ctx context.Context, newest mark) error {
+	st, err := p.readState()
+	if err != nil {
+		return err
+	}
+	if !newest.after(st.Acted) && st.Jump == nil || !st.isReady(newest.Revision) && newest.after(st.Acted) {
+		return nil
+	}
+	return p.withLock(ctx, patience{wait: p.host.lockWait()}, func(l *lock) error {
+		return p.followLocked(ctx, l, newest)
+	})
+}
+
+func (p *pkg) followLocked(ctx context.Context, l *lock, newest mark) error {
+	st, err := p.readState() // as somebody may have jumped meanwhile
+	if err != nil {
+		return err
+	}
+	links, err := p.links()
+	if err != nil {
+		return err
+	}
+	isNew := newest.after(st.Acted)
+	switch {
+	case isNew && newest.Revision == links.current:
+		st.Acted = newest
+		if st.Jump != nil { // a new blessing is a new chance
+			st.Jump.Tries = 0
+			return p.retryPostJump(ctx, l, st)
+		}
+		return p.writeState(st)
+	case isNew:
+		if err := st.waiting(newest.Revision, hooks.PreJump, time.Now()); err != nil {
+			return err
+		}
+		return p.deferred(newest.Revision, p.jump(ctx, l, st, links, flight{To: newest.Revision, Reason: reasonSync, Mark: newest}))
+	case st.Jump == nil:
+		return nil
+	case st.Jump.Tries > postJumpRetries:
+		err := ftl.Errorf(ftl.HookFailed, "mend it, then: ftl jump "+st.Jump.To.String()+"; or ftl jump-back "+p.name.String(),
+			"%s; sync has tried %d times and waits for you", st.Jump.Failed, st.Jump.Tries)
+		err.Waiting = true
+		return err
+	}
+	return p.retryPostJump(ctx, l, st)
+}
+
+// deferred makes it no error that a pre-jump wants to be asked again later.
+func (p *pkg) deferred(r revision.Revision, err error) error {
+	if !notNow(err) {
+		return err
+	}
+	p.report(ftl.Event{Revision: r, Step: ftl.Defer, State: ftl.Success, Message: "pre-jump says not now"})
+	return nil
+}
