@@ -1,0 +1,250 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *Program) newDemo() *cobra.Command {
+	var keep bool
+	command := &cobra.Command{
+		Use:   "demo",
+		Short: "Show the whole life of a package in a temporary directory",
+		Long: `Demo makes a package with hooks, a bucket that is a directory, and two hosts, all in a
+temporary directory, and takes the package through its life: each command is shown as
+you would type it, with what it really prints. It needs nothing but this program.`,
+		Example: `  ftl demo
+  ftl demo --keep      # and leave the directory to play with`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return p.demo(command.Context(), keep)
+		},
+	}
+	command.Flags().BoolVar(&keep, "keep", false, "leave the directory behind")
+	return command
+}
+
+// demo is the stage of a demonstration: a directory with a bucket, two hosts
+// and the package to deploy.
+type demo struct {
+	*Program
+	ctx       context.Context
+	dir       string
+	revisions []string // those that were spooled
+}
+
+func (p *Program) demo(ctx context.Context, keep bool) (err error) {
+	dir, err := os.MkdirTemp("", "ftl-demo-")
+	if err != nil {
+		return err
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return err
+	}
+	d := &demo{Program: p, ctx: ctx, dir: dir}
+	defer func() {
+		if !keep {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
+	for _, scene := range []func() error{
+		d.makeStage, d.firstDeploy, d.secondRevision, d.refusedRevision, d.wayBack, d.finalTree,
+	} {
+		if err := scene(); err != nil {
+			return err
+		}
+	}
+	if keep {
+		d.tell("The directory is yours to play with; set the two variables and go on:")
+		d.show("export FTL_BUCKET=file://%s/bucket FTL_ROOT=%s/web1", dir, dir)
+	}
+	return nil
+}
+
+func (d *demo) makeStage() error {
+	d.tell("A bucket (here a directory; s3://name works the same) and two hosts.\nA directory named like the package is a host's whole subscription.")
+	d.show("cd %s && export FTL_BUCKET=file://%s/bucket", d.dir, d.dir)
+	d.show("mkdir -p bucket web1/my_site web2/my_site")
+	for _, dir := range []string{"bucket", "web1/my_site", "web2/my_site"} {
+		if err := os.MkdirAll(filepath.Join(d.dir, dir), 0o755); err != nil {
+			return err
+		}
+	}
+
+	d.tell("The package: a page, and two of the hooks that a package may bring along.")
+	if err := d.write("my_site/index.html", "Hello from the first revision\n", 0o644); err != nil {
+		return err
+	}
+	if err := d.write("my_site/ftl/post-sync", "#!/bin/sh\necho \"building on $FTL_NODE\"\ntr a-z A-Z <index.html >BANNER\n", 0o755); err != nil {
+		return err
+	}
+	return d.write("my_site/ftl/post-jump", "#!/bin/sh\necho \"$FTL_NODE now serves: $(cat \"$FTL_CURRENT\"/BANNER)\"\n", 0o755)
+}
+
+func (d *demo) firstDeploy() error {
+	d.tell("The build box spools it. The name it prints is the new revision.")
+	if err := d.spool(); err != nil {
+		return err
+	}
+	d.tell("Every host runs this from cron. It fetches what is new; nothing is active yet.")
+	if err := d.syncAll(); err != nil {
+		return err
+	}
+	d.tell("Bless it on the master: from now on it is what every host should run.")
+	if err := d.ftl("", 0, "jump", "--master", d.revisions[0]); err != nil {
+		return err
+	}
+	return d.syncAll()
+}
+
+func (d *demo) secondRevision() error {
+	d.tell("A second revision. This one comes with a pre-jump that has its doubts on web2.")
+	if err := d.write("my_site/index.html", "Hello from the second revision\n", 0o644); err != nil {
+		return err
+	}
+	if err := d.write("my_site/ftl/pre-jump", "#!/bin/sh\n[ \"$FTL_NODE\" = web1 ] || { echo 'the database is too old here'; exit 1; }\n", 0o755); err != nil {
+		return err
+	}
+	if err := d.spool(); err != nil {
+		return err
+	}
+	return d.ftl("", 0, "jump", "--master", d.revisions[1])
+}
+
+func (d *demo) refusedRevision() error {
+	d.tell("web1 follows. On web2 pre-jump fails, so nothing changes there; the exit code tells.")
+	if err := d.ftl("web1", 0, "sync"); err != nil {
+		return err
+	}
+	if err := d.ftl("web2", exitHook, "sync"); err != nil {
+		return err
+	}
+	return d.ftl("web2", 0, "list", "my_site")
+}
+
+func (d *demo) wayBack() error {
+	d.tell("Back to the previous one: on one host at once, or for all of them.")
+	if err := d.ftl("web1", 0, "jump-back", "my_site"); err != nil {
+		return err
+	}
+	if err := d.ftl("", 0, "jump-back", "--master", "my_site"); err != nil {
+		return err
+	}
+	if err := d.syncAll(); err != nil {
+		return err
+	}
+	return d.ftl("", 0, "list", "--master", "my_site")
+}
+
+func (d *demo) finalTree() error {
+	d.tell("What a host looks like:")
+	d.show("find web1 | sort")
+	root := filepath.Join(d.dir, "web1")
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(d.dir, path)
+		if err != nil {
+			return err
+		}
+		if entry.Type() == fs.ModeSymlink {
+			target, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			name += " -> " + target
+		}
+		fmt.Fprintln(d.Stdout, name)
+		return nil
+	})
+}
+
+// spool spools the package, and remembers the revision's name.
+func (d *demo) spool() error {
+	var name strings.Builder
+	d.show("ftl spool my_site")
+	if err := d.run(&name, "", 0, "spool", filepath.Join(d.dir, "my_site")); err != nil {
+		return err
+	}
+	fmt.Fprint(d.Stdout, name.String())
+	d.revisions = append(d.revisions, strings.TrimSpace(name.String()))
+	return nil
+}
+
+func (d *demo) syncAll() error {
+	for _, host := range []string{"web1", "web2"} {
+		if err := d.ftl(host, 0, "sync"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ftl shows a command as it would be typed, and runs it. On a host it has that
+// host's variables.
+func (d *demo) ftl(host string, want int, args ...string) error {
+	line := "ftl " + strings.Join(args, " ")
+	if host != "" {
+		line = fmt.Sprintf("FTL_ROOT=%s FTL_NODE=%[1]s %s", host, line)
+	}
+	d.show("%s", line)
+	if err := d.run(d.Stdout, host, want, args...); err != nil {
+		return err
+	}
+	if want != 0 {
+		fmt.Fprintf(d.Stdout, "(exit code %d)\n", want)
+	}
+	return nil
+}
+
+// run runs a command of this program, with its messages among its data.
+func (d *demo) run(stdout interface{ Write([]byte) (int, error) }, host string, want int, args ...string) error {
+	program := &Program{Stdout: stdout, Stderr: d.Stdout, Getenv: func(key string) string {
+		switch {
+		case key == "FTL_BUCKET":
+			return "file://" + filepath.Join(d.dir, "bucket")
+		case key == "FTL_ROOT" && host != "":
+			return filepath.Join(d.dir, host)
+		case key == "FTL_NODE":
+			return host
+		case strings.HasPrefix(key, "FTL_"):
+			return "" // of the user's, who wants to see a demonstration
+		}
+		return d.Getenv(key)
+	}}
+	if code := program.Run(d.ctx, args); code != want {
+		return fmt.Errorf("demo: ftl %s ended with exit code %d instead of %d", strings.Join(args, " "), code, want)
+	}
+	return nil
+}
+
+// write makes a file of the package, and shows how.
+func (d *demo) write(name, content string, perm fs.FileMode) error {
+	path := filepath.Join(d.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	d.show("cat %s", name)
+	fmt.Fprint(d.Stdout, content)
+	return os.WriteFile(path, []byte(content), perm)
+}
+
+// tell says what comes next, show how it is typed.
+func (d *demo) tell(text string) {
+	fmt.Fprintln(d.Stdout)
+	for line := range strings.SplitSeq(text, "\n") {
+		fmt.Fprintf(d.Stdout, "# %s\n", line)
+	}
+}
+
+func (d *demo) show(format string, args ...any) {
+	fmt.Fprintf(d.Stdout, "$ "+format+"\n", args...)
+}

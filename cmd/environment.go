@@ -1,0 +1,175 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rhettg/ftl/ftl/host"
+	"github.com/rhettg/ftl/ftl/master"
+	"github.com/rhettg/ftl/store"
+)
+
+// A setting is an environment variable and the flag of the same name, which
+// wins.
+type setting struct {
+	variable string
+	usage    string
+	example  string
+}
+
+var (
+	settingBucket      = setting{"FTL_BUCKET", "the bucket: name, s3://name[/prefix] or file:///dir", "s3://my-releases"}
+	settingRoot        = setting{"FTL_ROOT", "the host's tree", "/srv/ftl"}
+	settingNode        = setting{"FTL_NODE", "this host's name (the host name)", "web1"}
+	settingKeep        = setting{"FTL_KEEP", "how many of the newest revisions to keep (5)", "5"}
+	settingSplay       = setting{"FTL_SPLAY", "wait up to this long first, always the same on a node (0)", "50s"}
+	settingHookTimeout = setting{"FTL_HOOK_TIMEOUT", "how long a hook may take (10m)", "10m"}
+	settingLockWait    = setting{"FTL_LOCK_WAIT", "how long to wait for another ftl (30s)", "30s"}
+)
+
+func (s setting) flag() string {
+	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(s.variable, "FTL_")), "_", "-")
+}
+
+// addFlags gives a command the flags of its settings.
+func addFlags(command *cobra.Command, settings ...setting) {
+	for _, s := range settings {
+		command.Flags().String(s.flag(), "", s.usage+"; default $"+s.variable)
+	}
+}
+
+// value returns the flag's value, else the variable's, else "".
+func (p *Program) value(command *cobra.Command, s setting) string {
+	if flag := command.Flags().Lookup(s.flag()); flag != nil && flag.Changed {
+		return flag.Value.String()
+	}
+	return p.Getenv(s.variable)
+}
+
+func (s setting) missing() error {
+	return usage(fmt.Errorf("%s is not set", s.variable), fmt.Sprintf("for example: export %s=%s", s.variable, s.example))
+}
+
+func (s setting) malformed(err error) error {
+	return usage(fmt.Errorf("%s: %w", s.variable, err), fmt.Sprintf("for example: export %s=%s", s.variable, s.example))
+}
+
+func (p *Program) duration(command *cobra.Command, s setting, fallback time.Duration) (time.Duration, error) {
+	value := p.value(command, s)
+	if value == "" {
+		return fallback, nil
+	}
+	d, err := time.ParseDuration(value)
+	if err == nil && d < 0 {
+		err = errors.New("it is negative")
+	}
+	if err != nil {
+		return 0, s.malformed(fmt.Errorf("%q is not a duration", value))
+	}
+	return d, nil
+}
+
+func (p *Program) keep(command *cobra.Command) (int, error) {
+	value := p.value(command, settingKeep)
+	if value == "" {
+		return host.DefaultKeep, nil
+	}
+	keep, err := strconv.Atoi(value)
+	if err != nil || keep < 0 {
+		return 0, settingKeep.malformed(fmt.Errorf("%q is not a number of revisions", value))
+	}
+	return keep, nil
+}
+
+// hostSettings are those of every command that acts on the host.
+var hostSettings = []setting{settingRoot, settingNode, settingHookTimeout, settingLockWait}
+
+// host returns the host that a command acts on. Of the bucket it asks nothing
+// before it is needed.
+func (p *Program) host(command *cobra.Command, args []string) (*host.Host, error) {
+	root := p.value(command, settingRoot)
+	if root == "" {
+		return nil, settingRoot.missing()
+	}
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return nil, err
+	}
+	h := &host.Host{
+		Root: root, Node: p.node(command), Version: version(),
+		Command: strings.Join(append([]string{command.CommandPath()}, args...), " "),
+		Report:  p.printChange, Warn: p.warn, HookOutput: &lineWriter{out: p.Stderr},
+	}
+	if h.HookTimeout, err = p.duration(command, settingHookTimeout, host.DefaultHookTimeout); err != nil {
+		return nil, err
+	}
+	if h.LockWait, err = p.duration(command, settingLockWait, host.DefaultLockWait); err != nil {
+		return nil, err
+	}
+	if p.value(command, settingBucket) != "" {
+		h.Open = func(ctx context.Context) (store.Bucket, error) { return p.bucket(ctx, command) }
+	}
+	return h, nil
+}
+
+func (p *Program) bucket(ctx context.Context, command *cobra.Command) (store.Bucket, error) {
+	location := p.value(command, settingBucket)
+	if location == "" {
+		return nil, settingBucket.missing()
+	}
+	bucket, err := store.Open(ctx, location, store.Options{Version: version(), Warn: p.warn})
+	if _, ok := errors.AsType[*store.LocationError](err); ok {
+		return nil, usage(fmt.Errorf("%s: %w", settingBucket.variable, err), "")
+	}
+	return bucket, err
+}
+
+func (p *Program) master(ctx context.Context, command *cobra.Command) (*master.Master, error) {
+	bucket, err := p.bucket(ctx, command)
+	if err != nil {
+		return nil, err
+	}
+	return &master.Master{Bucket: bucket, By: p.by(command), Report: p.printChange, Warn: p.warn}, nil
+}
+
+func (p *Program) node(command *cobra.Command) string {
+	if node := p.value(command, settingNode); node != "" {
+		return node
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}
+
+// by names the person and the machine, for the bucket's records.
+func (p *Program) by(command *cobra.Command) string {
+	name := strconv.Itoa(os.Getuid())
+	if account, err := user.Current(); err == nil {
+		name = account.Username
+	}
+	return name + "@" + p.node(command)
+}
+
+// lineWriter lets several hooks write whole lines at once.
+type lineWriter struct {
+	mu  sync.Mutex
+	out interface{ Write([]byte) (int, error) }
+}
+
+func (w *lineWriter) Write(data []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.out.Write(data)
+}

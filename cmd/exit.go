@@ -1,0 +1,153 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+
+	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/store"
+)
+
+// The exit codes. Beside them, 128+n says that signal n ended the command.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitHook        = 3
+	exitBusy        = 5
+	exitNotFound    = 6
+	exitRefused     = 7
+	exitUnreachable = 8
+	exitSignal      = 128
+)
+
+// usageError is a command line or an environment that ftl can't make sense of.
+type usageError struct {
+	err  error
+	hint string
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usage(err error, hint string) error { return &usageError{err, hint} }
+
+// finish tells the user what went wrong, if anything, and returns the exit
+// code: after several failures, that of the first one.
+func (p *Program) finish(ctx context.Context, err error) int {
+	if err == nil {
+		return exitDone
+	}
+	failures := flatten(err)
+	for _, failure := range failures {
+		if isSilent(failure) {
+			continue
+		}
+		p.say("%v", failure)
+		if hint := hintOf(failure); hint != "" {
+			p.say("  %s", hint)
+		}
+	}
+	return exitCode(ctx, failures[0])
+}
+
+// flatten takes joined errors apart.
+func flatten(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, err := range joined.Unwrap() {
+		all = append(all, flatten(err)...)
+	}
+	return all
+}
+
+func exitCode(ctx context.Context, err error) int {
+	if cause, ok := context.Cause(ctx).(signalError); ok && errors.Is(err, context.Canceled) {
+		return exitSignal + int(cause.signal)
+	}
+	if failure, ok := errors.AsType[*ftl.Error](err); ok && failure.Kind != 0 {
+		switch failure.Kind {
+		case ftl.HookFailed:
+			return exitHook
+		case ftl.Busy:
+			return exitBusy
+		case ftl.NotFound:
+			return exitNotFound
+		case ftl.Refused:
+			return exitRefused
+		}
+	}
+	if _, ok := errors.AsType[*usageError](err); ok {
+		return exitUsage
+	}
+	if errors.Is(err, store.ErrNoConditions) {
+		return exitRefused
+	}
+	if _, ok := errors.AsType[*store.Error](err); ok {
+		return exitUnreachable
+	}
+	return exitFailed
+}
+
+func hintOf(err error) string {
+	if failure, ok := errors.AsType[*ftl.Error](err); ok && failure.Hint != "" {
+		return failure.Hint
+	}
+	if failure, ok := errors.AsType[*store.Error](err); ok && failure.Hint != "" {
+		return failure.Hint
+	}
+	if failure, ok := errors.AsType[*usageError](err); ok {
+		return failure.hint
+	}
+	return ""
+}
+
+// silentError is a failure that shows in the exit code only.
+type silentError struct{ error }
+
+func (e silentError) Unwrap() error { return e.error }
+
+func isSilent(err error) bool {
+	_, ok := errors.AsType[silentError](err)
+	return ok
+}
+
+// say writes a line for a person.
+func (p *Program) say(format string, args ...any) {
+	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
+		fmt.Fprintf(p.Stderr, "ftl: %s\n", line)
+	}
+}
+
+func (p *Program) warn(format string, args ...any) {
+	p.say("warning: "+format, args...)
+}
+
+// dataWriter remembers that not all data could be written. A reader that has
+// seen enough and closed the pipe is no failure.
+type dataWriter struct {
+	io.Writer
+	err error
+}
+
+func (w *dataWriter) Write(data []byte) (int, error) {
+	n, err := w.Writer.Write(data)
+	if err != nil && w.err == nil {
+		w.err = err
+	}
+	return n, err
+}
+
+func (w *dataWriter) failure() error {
+	if w.err == nil || errors.Is(w.err, syscall.EPIPE) {
+		return nil
+	}
+	return fmt.Errorf("write the result: %w", w.err)
+}

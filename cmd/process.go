@@ -1,0 +1,47 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/rhettg/ftl/hooks"
+)
+
+// PrepareProcess sets what holds for the whole process: files are made for
+// others to read, whatever the umask of cron or a login was, and what ftl
+// inherited does not reach the daemons that hooks start.
+func PrepareProcess() {
+	syscall.Umask(0o022)
+	hooks.CloseInherited()
+}
+
+// signalError is the cause of a context that a signal has ended.
+type signalError struct{ signal syscall.Signal }
+
+func (e signalError) Error() string { return fmt.Sprintf("ended by signal %v", e.signal) }
+
+// WithSignals returns a context that ends at the first INT, TERM or HUP, so
+// that what is going on can be left in order. The second one ends the process.
+// A closed pipe on stdout ends nothing: it must not stop a jump half way.
+func WithSignals(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 1)
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) { // nohup
+			signal.Notify(signals, s)
+		}
+	}
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	go func() {
+		select {
+		case s := <-signals:
+			signal.Reset(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+			cancel(signalError{s.(syscall.Signal)})
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}

@@ -1,0 +1,97 @@
+// Package cmd is the command line of ftl. It alone knows the environment, what
+// is printed where, and the exit codes.
+package cmd
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// Program is one run of ftl, with all that it takes from its process.
+type Program struct {
+	Stdout io.Writer // data
+	Stderr io.Writer // everything else
+	Getenv func(string) string
+
+	started bool // a command has been chosen and its arguments were right
+}
+
+// Run runs the command line that args are, without the program's name, and
+// returns the exit code.
+func (p *Program) Run(ctx context.Context, args []string) int {
+	out := &dataWriter{Writer: p.Stdout}
+	p.Stdout = out
+	root := p.newRoot()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = out.failure()
+	}
+	if err != nil && !p.started {
+		err = usage(err, "ftl --help, or ftl COMMAND --help")
+	}
+	return p.finish(ctx, err)
+}
+
+const long = `FTL deploys software with nothing but a bucket.
+
+A build box spools a file or a directory into the bucket as a new revision. Every
+host runs "ftl sync" from cron: it pulls what is new into FTL_ROOT/<package>/revs.
+"ftl jump" flips the symlink "current" on one host; "ftl jump --master" blesses a
+revision in the bucket, and every host follows when it next syncs.
+
+Environment (each has a flag of the same name on the commands that use it):
+  FTL_BUCKET        name, s3://name[/prefix], or file:///dir
+  FTL_ROOT          the host's tree
+  FTL_NODE          this host's name (the host name)
+  FTL_KEEP          how many of the newest revisions a host keeps (5)
+  FTL_SPLAY         sync first waits up to this long, always the same on a node (0)
+  FTL_HOOK_TIMEOUT  how long a hook may take (10m)
+  FTL_LOCK_WAIT     how long to wait for another ftl on the same package (30s)
+S3 is reached with the usual AWS_* variables, profiles and roles; with
+AWS_ENDPOINT_URL any S3-compatible store is.
+
+Exit codes:
+  0  done                          5  another ftl is at work on the package
+  1  failed                        6  no such package or revision
+  2  wrong usage                   7  refused: it would break something
+  3  a hook failed                 8  the bucket can't be reached, or denies it
+  4  rolled back                   128+n  ended by signal n`
+
+func (p *Program) newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ftl",
+		Short: "Deploy software with nothing but a bucket",
+		Long:  long,
+		Example: `  ftl demo                                      # see it all happen in a temporary directory
+  rev=$(ftl spool my_site.tgz)                  # on the build box
+  mkdir $FTL_ROOT/my_site && ftl sync           # on a host
+  ftl jump --master $rev                        # for all hosts`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRun: func(*cobra.Command, []string) {
+			p.started = true
+		},
+	}
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	root.AddCommand(
+		p.newSpool(), p.newSync(), p.newJump(), p.newJumpBack(), p.newList(),
+		p.newRemove(), p.newPurge(), p.newClean(), p.newDemo(), p.newVersion(),
+	)
+	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	for _, command := range root.Commands() {
+		switch command.Name() {
+		case "completion":
+			command.Example = "  source <(ftl completion bash)"
+		case "help":
+			command.Example = "  ftl help jump"
+		}
+	}
+	return root
+}
