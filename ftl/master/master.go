@@ -1,0 +1,207 @@
+package master
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/revision"
+	"github.com/rhettg/ftl/store"
+)
+
+// Master changes what a bucket holds. Bucket is required.
+type Master struct {
+	Bucket store.Bucket
+	By     string // user@host, for the marker and the manifests
+
+	Report func(ftl.Event)                  // nil: nobody listens
+	Warn   func(format string, args ...any) // nil: nobody listens
+	Now    func() time.Time                 // nil: the machine's clock
+}
+
+// Revisions returns what the bucket has of a package, oldest first, and its
+// marker. A package that the bucket does not know is ftl.NotFound.
+func (m *Master) Revisions(ctx context.Context, pkg revision.Package) ([]revision.Revision, Marker, error) {
+	marker, err := ReadMarker(ctx, m.Bucket, pkg)
+	if err != nil {
+		return nil, Marker{}, err
+	}
+	contents, err := ReadContents(ctx, m.Bucket, pkg)
+	if err != nil {
+		return nil, Marker{}, err
+	}
+	if len(contents.Revisions) == 0 {
+		return nil, Marker{}, unknownPackage(pkg)
+	}
+	return contents.Revisions, marker, nil
+}
+
+// JumpOptions are the choices of Jump.
+type JumpOptions struct {
+	Again bool   // bless the active revision once more, so that every host tries anew
+	Note  string // kept in the marker
+}
+
+// Jump blesses r: every host activates it when it next syncs. To bless the
+// active revision is nothing to do, unless it is wanted again. An error of kind
+// ftl.Refused says that somebody else blessed something at the same time, and
+// who.
+func (m *Master) Jump(ctx context.Context, r revision.Revision, opts JumpOptions) error {
+	marker, err := m.prepare(ctx, r.Package())
+	if err != nil {
+		return err
+	}
+	if active, ok := marker.Active(); ok && active.Revision == r && !opts.Again {
+		m.report(ftl.Event{Package: r.Package(), Revision: r, Step: ftl.Bless, State: ftl.Success, Message: "is already blessed"})
+		return nil
+	}
+	return m.bless(ctx, marker, Entry{Revision: r, Kind: KindJump, Note: opts.Note})
+}
+
+// JumpBack blesses the newest revision of the marker that is not the active one.
+func (m *Master) JumpBack(ctx context.Context, pkg revision.Package, note string) error {
+	marker, err := m.prepare(ctx, pkg)
+	if err != nil {
+		return err
+	}
+	previous, ok := marker.Previous()
+	if !ok {
+		return ftl.Errorf(ftl.NotFound, "bless a revision by its name: ftl jump --master "+pkg.String()+".ID",
+			"the master of %s has no previous revision", pkg)
+	}
+	return m.bless(ctx, marker, Entry{Revision: previous.Revision, Kind: KindJumpBack, Note: note})
+}
+
+// prepare reads the marker, and makes sure that the bucket keeps the condition
+// under which it will be written.
+func (m *Master) prepare(ctx context.Context, pkg revision.Package) (marker Marker, err error) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return store.CheckConditions(ctx, m.Bucket) })
+	group.Go(func() (err error) {
+		marker, err = ReadMarker(ctx, m.Bucket, pkg)
+		return err
+	})
+	return marker, group.Wait()
+}
+
+// bless writes the marker with one more entry, if it still is the marker that
+// was read and the revision exists, before and after.
+func (m *Master) bless(ctx context.Context, marker Marker, entry Entry) error {
+	if len(entry.Note) > maxNote {
+		return ftl.Errorf(ftl.Refused, "", "the note is longer than %d bytes", maxNote)
+	}
+	manifest, err := m.complete(ctx, entry.Revision)
+	if err != nil {
+		return err
+	}
+	entry.Op, entry.At, entry.By = newOp(), m.now(), m.By
+	if err := m.writeMarker(ctx, marker, &entry); err != nil {
+		return err
+	}
+	if err := m.stillThere(ctx, manifest); err != nil {
+		return err
+	}
+	m.report(ftl.Event{Package: marker.Package, Revision: entry.Revision, Step: ftl.Bless, State: ftl.Success})
+	return nil
+}
+
+// complete makes sure that a revision has its manifest and its archive.
+func (m *Master) complete(ctx context.Context, r revision.Revision) (Manifest, error) {
+	manifest, err := ReadManifest(ctx, m.Bucket, r)
+	if errors.Is(err, fs.ErrNotExist) {
+		return manifest, ftl.Errorf(ftl.NotFound, "see what there is: ftl list --master "+r.Package().String(), "the bucket has no revision %s", r)
+	}
+	if err != nil {
+		return manifest, err
+	}
+	_, err = m.Bucket.Stat(ctx, manifest.Archive)
+	if errors.Is(err, fs.ErrNotExist) {
+		return manifest, ftl.Errorf(ftl.NotFound, "spool it again", "the bucket has no archive %s", manifest.Archive)
+	}
+	return manifest, err
+}
+
+// writeMarker puts the marker with the new entry in the place of the one that
+// was read. When the condition fails, it may be by our own write, whose answer
+// was lost; the op in the marker tells.
+func (m *Master) writeMarker(ctx context.Context, marker Marker, entry *Entry) error {
+	text := marker.add(entry)
+	err := m.put(ctx, markerKey(marker.Package), text, store.PutOptions{
+		IfAbsent: marker.etag == "", IfMatch: marker.etag, Metadata: map[string]string{metadataOp: entry.Op},
+	})
+	if !errors.Is(err, store.ErrPrecondition) {
+		return err
+	}
+	now, err := ReadMarker(ctx, m.Bucket, marker.Package)
+	if err != nil {
+		return err
+	}
+	if _, mine := now.find(entry.Op); mine {
+		return nil
+	}
+	winner, ok := now.Active()
+	if !ok {
+		return ftl.Errorf(ftl.Refused, "run it again", "the marker of %s was deleted at the same time", marker.Package)
+	}
+	return ftl.Errorf(ftl.Refused, "look at it, then run yours again if it is still right",
+		"somebody was faster: %s was blessed by %s at %s", winner.Revision, winner.By, winner.At.Format(time.RFC3339))
+}
+
+// How long a blessing waits for the manifest of a revision that is being purged
+// at the same time: Purge puts it back as soon as it reads the new marker.
+const (
+	purgeChecks   = 20
+	purgeInterval = 250 * time.Millisecond
+)
+
+func (m *Master) stillThere(ctx context.Context, manifest Manifest) error {
+	for range purgeChecks {
+		_, err := m.Bucket.Stat(ctx, manifestKey(manifest.Revision))
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(purgeInterval):
+		}
+	}
+	return ftl.Errorf(ftl.Refused, "bless another one: ftl jump-back --master "+manifest.Revision.Package().String(),
+		"%s was blessed and purged at the same time: hosts keep what they have", manifest.Revision)
+}
+
+// metadataOp is the name under which an object carries the op of the command
+// that wrote it. An archive with it was spooled by ftl.
+const metadataOp = "ftl-op"
+
+func newOp() string { return strings.ToLower(rand.Text()[:16]) }
+
+func (m *Master) now() time.Time {
+	if m.Now == nil {
+		return time.Now()
+	}
+	return m.Now()
+}
+
+func (m *Master) report(event ftl.Event) {
+	if m.Report != nil {
+		event.Time = m.now()
+		m.Report(event)
+	}
+}
+
+func (m *Master) warn(format string, args ...any) {
+	if m.Warn != nil {
+		m.Warn(format, args...)
+	}
+}
+
+func unknownPackage(pkg revision.Package) error {
+	return ftl.Errorf(ftl.NotFound, "see what there is: ftl list --master", "the bucket has no package %s", pkg)
+}

@@ -1,0 +1,264 @@
+package master
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/ftl/archive"
+	"github.com/rhettg/ftl/revision"
+	"github.com/rhettg/ftl/store"
+)
+
+// SpoolOptions are the choices of Spool.
+type SpoolOptions struct {
+	Note string // kept in the manifest
+}
+
+// Clocks of build boxes are often wrong, and an id is made from one.
+const (
+	clockWarning = 5 * time.Minute // difference to the bucket's clock
+	clockRefusal = 24 * time.Hour
+	aheadWarning = time.Minute // by which the newest id may be ahead of us
+)
+
+// maxSpoolTries bounds how often another id is tried because somebody else took
+// the one before. Each time somebody else succeeded.
+const maxSpoolTries = 50
+
+// Spool uploads a file, or a directory as an archive, as a new revision of the
+// package that its name says, and returns the revision. The revision exists for
+// others once its manifest does, which is written last.
+func (m *Master) Spool(ctx context.Context, path string, opts SpoolOptions) (revision.Revision, error) {
+	if len(opts.Note) > maxNote {
+		return revision.Revision{}, ftl.Errorf(ftl.Refused, "", "the note is longer than %d bytes", maxNote)
+	}
+	source, err := openSource(ctx, path)
+	if err != nil {
+		return revision.Revision{}, fmt.Errorf("spool %s: %w", path, err)
+	}
+	defer source.Close()
+	manifest, err := m.inspect(ctx, source)
+	if err != nil {
+		return revision.Revision{}, fmt.Errorf("spool %s: %w", path, err)
+	}
+	manifest.Note = opts.Note
+
+	if err := store.CheckConditions(ctx, m.Bucket); err != nil {
+		return revision.Revision{}, err
+	}
+	after, err := m.newest(ctx, source.pkg)
+	if err != nil {
+		return revision.Revision{}, err
+	}
+	if err := m.upload(ctx, source, &manifest, after); err != nil {
+		return revision.Revision{}, fmt.Errorf("spool %s: %w", path, err)
+	}
+	m.report(ftl.Event{Package: source.pkg, Revision: manifest.Revision, Step: ftl.Spool, State: ftl.Success})
+	return manifest.Revision, nil
+}
+
+// source is the file to upload.
+type source struct {
+	*os.File
+	name      string // of the file, or the one that a packed directory gets
+	pkg       revision.Package
+	extension string
+	temporary bool
+}
+
+func (s source) Close() error {
+	err := s.File.Close()
+	if s.temporary {
+		err = errors.Join(err, os.Remove(s.Name()))
+	}
+	return err
+}
+
+func openSource(ctx context.Context, path string) (source, error) {
+	absolute, err := filepath.Abs(path) // "." has a name too
+	if err != nil {
+		return source{}, err
+	}
+	info, err := os.Stat(absolute)
+	if err != nil {
+		return source{}, err
+	}
+	s := source{name: filepath.Base(absolute)}
+	if info.IsDir() {
+		s.name += archive.PackedExtension
+	}
+	if s.pkg, s.extension, err = splitName(s.name); err != nil {
+		return source{}, refused(err)
+	}
+	switch {
+	case info.IsDir():
+		s.temporary = true
+		s.File, err = pack(ctx, absolute)
+	case info.Mode().IsRegular():
+		s.File, err = os.Open(absolute)
+	default:
+		err = refused(errors.New("it is neither a file nor a directory"))
+	}
+	return s, err
+}
+
+// pack makes a temporary archive of a directory.
+func pack(ctx context.Context, dir string) (_ *os.File, err error) {
+	f, err := os.CreateTemp("", "ftl-spool-*"+archive.PackedExtension)
+	if err != nil {
+		return nil, err
+	}
+	if err := archive.Pack(ctx, f, dir); err != nil {
+		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	return f, nil
+}
+
+// inspect reads the whole file as a host will, so that the operator sees what
+// is wrong with it, and returns all of its manifest that does not depend on the
+// bucket.
+func (m *Master) inspect(ctx context.Context, source source) (Manifest, error) {
+	info, err := source.Stat()
+	if err != nil {
+		return Manifest{}, err
+	}
+	form, err := archive.Detect(source.name, source)
+	if err != nil {
+		return Manifest{}, refused(err)
+	}
+	if _, err := source.Seek(0, io.SeekStart); err != nil {
+		return Manifest{}, err
+	}
+	hash := sha256.New()
+	content := io.TeeReader(source, hash)
+	var found survey
+	totals, err := archive.Scan(ctx, content, form, found.visit)
+	if errors.Is(err, archive.ErrInvalid) {
+		err = refused(err)
+	}
+	if err != nil {
+		return Manifest{}, err
+	}
+	if _, err := io.Copy(io.Discard, content); err != nil {
+		return Manifest{}, err
+	}
+	hooks, err := found.hooks(m.warn)
+	if err != nil {
+		return Manifest{}, refused(err)
+	}
+	manifest := Manifest{
+		Form: form, File: source.name, Mode: info.Mode().Perm() &^ 0o022, Size: info.Size(), Unpacked: totals, Hooks: hooks, By: m.By,
+	}
+	hash.Sum(manifest.SHA256[:0])
+	return manifest, nil
+}
+
+// newest returns the time of the newest revision of a package that the bucket
+// knows of, finished or not: a new id has to be greater. On the way it compares
+// the clocks.
+func (m *Master) newest(ctx context.Context, pkg revision.Package) (time.Time, error) {
+	marker, err := ReadMarker(ctx, m.Bucket, pkg)
+	if err != nil {
+		return time.Time{}, err
+	}
+	contents, err := ReadContents(ctx, m.Bucket, pkg)
+	if err != nil {
+		return time.Time{}, err
+	}
+	now := m.now()
+	switch skew := now.Sub(contents.Date).Round(time.Second); {
+	case skew.Abs() > clockRefusal:
+		return time.Time{}, ftl.Errorf(ftl.Refused, "set this machine's clock", "the clock here differs from the bucket's by %v", skew)
+	case skew.Abs() > clockWarning:
+		m.warn("the clock here differs from the bucket's by %v", skew)
+	}
+
+	var newest time.Time
+	note := func(r revision.Revision) {
+		if at, ok := r.Time(); ok && at.After(newest) {
+			newest = at
+		}
+	}
+	for _, r := range contents.Revisions {
+		note(r)
+	}
+	for _, archive := range contents.loose {
+		note(archive.revision)
+	}
+	for _, entry := range marker.Entries {
+		note(entry.Revision)
+	}
+	if ahead := newest.Sub(now).Round(time.Second); ahead > aheadWarning {
+		m.warn("the newest revision of %s is %v ahead of the clock here; the new one is named to follow it", pkg, ahead)
+	}
+	return newest, nil
+}
+
+// upload puts the archive and then the manifest under the first id after the
+// given time that nobody else has taken.
+func (m *Master) upload(ctx context.Context, source source, manifest *Manifest, after time.Time) (err error) {
+	manifest.Op = newOp()
+	for range maxSpoolTries {
+		manifest.At = m.now()
+		at := manifest.At
+		if second := after.Add(time.Second); at.Before(second) {
+			at = second
+		}
+		if manifest.Revision, err = revision.New(source.pkg, at, manifest.SHA256); err != nil {
+			return err
+		}
+		manifest.Archive = archiveKey(manifest.Revision, source.extension)
+		taken, err := m.create(ctx, manifest.Archive, source, manifest.SHA256, manifest.Op)
+		if err != nil {
+			return err
+		}
+		if !taken {
+			header := manifest.header()
+			taken, err = m.create(ctx, manifestKey(manifest.Revision), bytes.NewReader(header), sha256.Sum256(header), manifest.Op)
+			if err != nil || !taken {
+				return err
+			}
+			// Somebody took the id with another extension; the archive is ours.
+			if err := m.Bucket.Delete(ctx, manifest.Archive); err != nil {
+				return err
+			}
+		}
+		after, _ = manifest.Revision.Time()
+	}
+	return ftl.Errorf(ftl.Refused, "run it again", "others took %d names in a row", maxSpoolTries)
+}
+
+// create puts an object where there is none, and reports whether somebody else
+// has taken the key. An object with our own op is our own success, whose answer
+// was lost.
+func (m *Master) create(ctx context.Context, key string, body io.ReadSeeker, sum [sha256.Size]byte, op string) (taken bool, err error) {
+	_, err = m.Bucket.Put(ctx, key, body, store.PutOptions{
+		SHA256: sum, IfAbsent: true, Metadata: map[string]string{metadataOp: op},
+	})
+	if !errors.Is(err, store.ErrPrecondition) {
+		return false, err
+	}
+	object, err := m.Bucket.Stat(ctx, key)
+	if err != nil {
+		return false, err
+	}
+	return object.Metadata[metadataOp] != op, nil
+}
+
+// put writes a small object.
+func (m *Master) put(ctx context.Context, key string, text []byte, opts store.PutOptions) error {
+	opts.SHA256 = sha256.Sum256(text)
+	_, err := m.Bucket.Put(ctx, key, bytes.NewReader(text), opts)
+	return err
+}
+
+// refused makes a refusal of what is wrong with the user's file.
+func refused(err error) error { return &ftl.Error{Kind: ftl.Refused, Err: err} }
