@@ -23,6 +23,10 @@ type signalError struct{ signal syscall.Signal }
 
 func (e signalError) Error() string { return fmt.Sprintf("ended by signal %v", e.signal) }
 
+// Is makes it the same for the rest of the program whether it sees the
+// context's error or its cause.
+func (e signalError) Is(target error) bool { return target == context.Canceled }
+
 // WithSignals returns a context that ends at the first INT, TERM or HUP, so
 // that what is going on can be left in order. The second one ends the process.
 // A closed pipe on stdout ends nothing: it must not stop a jump half way.
