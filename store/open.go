@@ -1,0 +1,129 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Options are what Open needs to know beside the location. Its zero value is
+// complete.
+type Options struct {
+	Version string                           // of the program, for the user agent
+	Warn    func(format string, args ...any) // what the user should know although it works; may be nil
+
+	limits *limits // nil is defaultLimits
+}
+
+// limits bound what a bucket may take. They are variables so that a test can
+// shrink them.
+type limits struct {
+	dial, tls time.Duration // of a new connection
+	read      time.Duration // without a byte, of a download
+	answer    time.Duration // until an answer begins, all tries of the SDK together
+	idle      time.Duration // without a byte, of an upload
+	backoff   time.Duration // between two tries, at most
+	window    time.Duration // over which floor is measured
+	floor     int64         // bytes per second, below which a transfer counts as stalled
+	resumes   int           // tries to take up a broken download
+	conflicts int           // tries of a write that met another one
+	single    int64         // bytes above which a Put is sent in parts
+	part      int64         // bytes of such a part
+	pages     int           // of a listing
+}
+
+// defaultLimits: single is what S3 takes in one PutObject.
+var defaultLimits = limits{
+	dial:      10 * time.Second,
+	tls:       10 * time.Second,
+	read:      30 * time.Second,
+	answer:    60 * time.Second,
+	idle:      60 * time.Second,
+	backoff:   5 * time.Second,
+	window:    60 * time.Second,
+	floor:     16 << 10,
+	resumes:   5,
+	conflicts: 5,
+	single:    5 << 30,
+	part:      64 << 20,
+	pages:     10_000,
+}
+
+// A LocationError says why a location names no bucket. It shows how one does.
+type LocationError struct {
+	Location string // as given to Open
+	Cause    string
+	Example  string // a location that would do
+}
+
+func (e *LocationError) Error() string {
+	return fmt.Sprintf("bucket %q: %s, write for example %s", e.Location, e.Cause, e.Example)
+}
+
+// bucketName is wider than S3's rule for new buckets, as old buckets and other
+// servers have capitals and underscores.
+var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$`)
+
+// Open returns the bucket at a location: an S3 bucket as "name" or
+// "s3://name/prefix", a directory as "file:///dir", where the rest is the path
+// as it is, without escapes. Keys are relative to the prefix. A location of
+// another form is a [*LocationError].
+//
+// Open does not talk to the bucket: one that does not exist, or may not be
+// used, is the [*Error] of the first operation. An [*Error] of Open itself is
+// a faulty configuration of the SDK.
+func Open(ctx context.Context, location string, opts Options) (Bucket, error) {
+	if opts.limits == nil {
+		opts.limits = &defaultLimits
+	}
+	scheme, rest, found := strings.Cut(location, "://")
+	if !found {
+		scheme, rest = "", location
+	}
+	switch {
+	case location == "":
+		return nil, &LocationError{location, "it is empty", "my-bucket"}
+	case found && scheme == "file":
+		return openDirectory(location, rest)
+	case strings.HasPrefix(location, "/"), strings.HasPrefix(location, "."):
+		return nil, &LocationError{location, "a directory is given as a URL", "file://" + absolute(location)}
+	case !found && strings.Contains(location, "/"):
+		return nil, &LocationError{location, "a bucket with a prefix is given as a URL", "s3://my-bucket/prefix"}
+	case found && scheme != "s3":
+		return nil, &LocationError{location, "unknown scheme " + scheme, "s3://my-bucket or file:///srv/bucket"}
+	}
+	name, prefix, _ := strings.Cut(rest, "/")
+	prefix = strings.TrimSuffix(prefix, "/")
+	if !bucketName.MatchString(name) {
+		return nil, &LocationError{location, "not the name of a bucket", "s3://my-bucket"}
+	}
+	if prefix != "" {
+		if err := checkKey(prefix); err != nil {
+			cause := strings.Replace(err.Error(), "the key", "the prefix", 1)
+			return nil, &LocationError{location, cause, "s3://my-bucket/prefix"}
+		}
+		prefix += "/"
+	}
+	return openS3(ctx, name, prefix, opts)
+}
+
+// absolute is for an example only, so it may be wrong.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+func openDirectory(location, path string) (Bucket, error) {
+	if !filepath.IsAbs(path) {
+		return nil, &LocationError{location, "the directory is not an absolute path", "file:///srv/bucket"}
+	}
+	if strings.ContainsRune(path, 0) {
+		return nil, &LocationError{location, "a path has no NUL", "file:///srv/bucket"}
+	}
+	return &directory{path: filepath.Clean(path)}, nil
+}
