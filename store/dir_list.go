@@ -52,11 +52,14 @@ func (l *lister) walk(dir string) error {
 	}
 	for _, entry := range entries {
 		key := path.Join(dir, entry.Name())
+		below := entry.IsDir()
+		if !below && !strings.HasPrefix(key, l.opts.Prefix) || checkKey(key) != nil || key == lockKey {
+			continue
+		}
 		switch {
-		case checkKey(key) != nil || key == lockKey:
-		case entry.IsDir():
+		case below:
 			err = l.directory(key + "/")
-		case entry.Type().IsRegular() && strings.HasPrefix(key, l.opts.Prefix):
+		case entry.Type().IsRegular():
 			err = l.file(key, entry)
 		}
 		if err != nil {

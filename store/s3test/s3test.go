@@ -1,0 +1,243 @@
+// Package s3test runs a real S3 server for tests: versitygw on a loopback port,
+// over a temporary directory. The version is pinned in testdata/s3/go.mod; the
+// go command builds it once into its build cache.
+package s3test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// Server is a running S3 server. It is a comparable value, and may be used by
+// several tests at once, each with a bucket of its own.
+type Server struct {
+	Endpoint  string // URL without a path
+	AccessKey string
+	SecretKey string
+	Region    string
+}
+
+// Env returns the environment, as "name=value", with which the SDK and ftl use
+// the server, whatever the machine has configured.
+func (s Server) Env() []string {
+	return []string{
+		"AWS_ENDPOINT_URL=" + s.Endpoint,
+		"AWS_ENDPOINT_URL_S3=" + s.Endpoint,
+		"AWS_ACCESS_KEY_ID=" + s.AccessKey,
+		"AWS_SECRET_ACCESS_KEY=" + s.SecretKey,
+		"AWS_SESSION_TOKEN=",
+		"AWS_REGION=" + s.Region,
+		"AWS_PROFILE=",
+		"AWS_CONFIG_FILE=" + os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
+		"AWS_EC2_METADATA_DISABLED=true",
+		"NO_PROXY=127.0.0.1",
+	}
+}
+
+// Setenv sets Env for a test, which then can't be parallel.
+func (s Server) Setenv(t testing.TB) {
+	for _, variable := range s.Env() {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+}
+
+// Bucket makes an empty bucket and returns its name.
+func (s Server) Bucket(t testing.TB) string {
+	t.Helper()
+	name := "ftl-" + strings.ToLower(rand.Text())
+	if err := s.MakeBucket(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// MakeBucket makes an empty bucket of that name.
+func (s Server) MakeBucket(ctx context.Context, name string) error {
+	client := s3.New(s3.Options{
+		BaseEndpoint: &s.Endpoint,
+		UsePathStyle: true,
+		Region:       s.Region,
+		Credentials:  credentials.NewStaticCredentialsProvider(s.AccessKey, s.SecretKey, ""),
+	})
+	_, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(name)})
+	if err != nil {
+		return fmt.Errorf("make bucket %s: %w", name, err)
+	}
+	return nil
+}
+
+// shared is the one server of a test process. It stops when the last test that
+// started it has ended; a test that runs its children below one Start keeps it.
+var shared struct {
+	sync.Mutex
+	users  int
+	server Server
+	stop   func() error
+}
+
+// Start returns the server of this test process, started when need be, and
+// keeps it running until the test ends. The first start on a machine builds
+// it, which takes a minute.
+func Start(t testing.TB) Server {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.users == 0 {
+		server, stop, err := run()
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared.server, shared.stop = server, stop
+	}
+	shared.users++
+	t.Cleanup(func() {
+		shared.Lock()
+		defer shared.Unlock()
+		if shared.users--; shared.users > 0 {
+			return
+		}
+		if err := shared.stop(); err != nil {
+			t.Errorf("stop the S3 server: %v", err)
+		}
+	})
+	return shared.server
+}
+
+// binary builds the server where need be and returns its path. The go command
+// sees to it that several test processes can ask at once.
+func binary() (string, error) {
+	module, err := goCommand(".", "env", "GOMOD")
+	if err != nil {
+		return "", err
+	}
+	return goCommand(filepath.Join(filepath.Dir(module), "testdata", "s3"), "tool", "-n", "versitygw")
+}
+
+// goCommand returns what a go command prints. The module of the server is no
+// part of a workspace, nor of a vendored build.
+func goCommand(dir string, args ...string) (string, error) {
+	cmd := exec.Command("go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOOS=", "GOARCH=", "GOFLAGS=-buildvcs=false")
+	cmd.Stderr = &strings.Builder{}
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, cmd.Stderr)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// run starts the server. A port that another process took meanwhile is one more
+// try.
+func run() (Server, func() error, error) {
+	path, err := binary()
+	if err != nil {
+		return Server{}, nil, fmt.Errorf("build the S3 server: %w", err)
+	}
+	for try := 1; ; try++ {
+		server, stop, err := runOn(path)
+		if err == nil || try == 3 {
+			return server, stop, err
+		}
+	}
+}
+
+// startTimeout is generous, for a machine under load.
+const startTimeout = 30 * time.Second
+
+func runOn(path string) (Server, func() error, error) {
+	dir, err := os.MkdirTemp("", "ftl-s3-")
+	if err != nil {
+		return Server{}, nil, err
+	}
+	cmd, address, err := command(path, dir)
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		return Server{}, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	stop := func() error {
+		err := cmd.Process.Kill()
+		<-ended // killed, so its error says nothing
+		return errors.Join(err, os.RemoveAll(dir))
+	}
+	s := Server{Endpoint: "http://" + address, AccessKey: accessKey, SecretKey: secretKey, Region: "us-east-1"}
+	if err := s.wait(ended); err != nil {
+		ended <- nil
+		return Server{}, nil, errors.Join(fmt.Errorf("start the S3 server: %w\n%s", err, cmd.Stderr), stop())
+	}
+	return s, stop, nil
+}
+
+const (
+	accessKey = "ftl-test"
+	secretKey = "ftl-test-secret"
+	health    = "/-health"
+)
+
+// command is the server over a directory of its own. Its metadata go to files
+// rather than to extended attributes, which not every file system has.
+func command(path, dir string) (*exec.Cmd, string, error) {
+	for _, sub := range []string{"data", "meta"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
+			return nil, "", err
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, "", err
+	}
+	address := l.Addr().String()
+	if err := l.Close(); err != nil {
+		return nil, "", err
+	}
+	cmd := exec.Command(path, "--port", address, "--quiet", "--keep-alive", "--health", health,
+		"posix", "--sidecar", filepath.Join(dir, "meta"), filepath.Join(dir, "data"))
+	cmd.Env = []string{"HOME=" + dir, "TMPDIR=" + dir, "ROOT_ACCESS_KEY_ID=" + accessKey, "ROOT_SECRET_ACCESS_KEY=" + secretKey}
+	cmd.Dir = dir
+	cmd.Stderr = &strings.Builder{}
+	return cmd, address, nil
+}
+
+// wait returns when the server answers.
+func (s Server) wait(ended <-chan error) error {
+	deadline := time.After(startTimeout)
+	for {
+		resp, err := http.Get(s.Endpoint + health)
+		if err == nil {
+			if err := resp.Body.Close(); err != nil {
+				return err
+			}
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case err := <-ended:
+			return fmt.Errorf("it ended: %v", err)
+		case <-deadline:
+			return errors.New("no answer in time")
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
