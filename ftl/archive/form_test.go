@@ -12,6 +12,10 @@ func TestDetect(t *testing.T) {
 	v7 := bytes.Clone(tree)
 	clear(v7[257:265])
 	sum(v7[:blockSize])
+	broken := bytes.Clone(tree)
+	broken[0] = 'j'
+	signed := archiveOf(item{name: "caf\xe9", content: "x"}) // bytes summed as C's signed char, which is 256 less
+	copy(signed[148:], octalField(octal(signed[148:156])-256, 7)+" ")
 	short, long := []byte("text"), bytes.Repeat([]byte("text"), 1000)
 	for _, c := range []struct {
 		name    string
@@ -20,6 +24,10 @@ func TestDetect(t *testing.T) {
 	}{
 		{"my_site.tar", tree, Tar},
 		{"my_site.tar", v7, Tar},
+		{"my_site.tar", signed, Tar},
+		{"my_site.tar", archiveOf(item{name: "caf\xe9", content: "x"}), Tar},
+		{"my_site.tar", broken, ""},
+		{"my_site.gz", gzipOf(broken), Gzip},
 		{"my_site.tgz", gzipOf(tree), TarGzip},
 		{"my_site.TGZ", gzipOf(tree), TarGzip},
 		{"my_site.tar.gz", gzipOf(tree), TarGzip},

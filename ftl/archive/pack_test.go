@@ -98,10 +98,19 @@ func TestPackIsDeterministic(t *testing.T) {
 	old := time.Unix(1_234_567_890, 0)
 	for _, top := range []string{dir, other} {
 		filepath.WalkDir(top, func(path string, _ fs.DirEntry, err error) error {
-			return errors.Join(err, os.Chtimes(path, old, old.Add(300*time.Millisecond)))
+			return errors.Join(err, os.Chtimes(path, old, old.Add(700*time.Millisecond)))
 		})
 	}
 	first := packed(t, dir)
+	_, err := Scan(t.Context(), bytes.NewReader(first), TarZstd, func(e Entry) error {
+		if !e.ModTime.Equal(old) {
+			t.Errorf("%s: got %v, want the second that it began in, %v", e.Name, e.ModTime, old)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, procs := range []int{1, 4} {
 		before := runtime.GOMAXPROCS(procs)
 		again := packed(t, other)
