@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rhettg/ftl/store"
 )
@@ -28,6 +29,8 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"bucket-get":    bucketGet,
 	"bucket-list":   bucketList,
 	"bucket-age":    bucketAge,
+	"archive":       archiveFile,
+	"compress":      compress,
 	"wait-for":      waitFor,
 	"wait-gone":     waitGone,
 }
@@ -99,10 +102,15 @@ func bucketFill(ts *testscript.TestScript, neg bool, args []string) {
 	number, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	b := bucket(ts)
+	group, ctx := errgroup.WithContext(context.Background())
+	group.SetLimit(32)
 	for i := range number {
-		_, err := b.Put(context.Background(), fmt.Sprintf(args[0], i), bytes.NewReader(nil), store.PutOptions{SHA256: sha256.Sum256(nil)})
-		ts.Check(err)
+		group.Go(func() error {
+			_, err := b.Put(ctx, fmt.Sprintf(args[0], i), bytes.NewReader(nil), store.PutOptions{SHA256: sha256.Sum256(nil), IfAbsent: true})
+			return err
+		})
 	}
+	ts.Check(group.Wait())
 }
 
 // bucketDelete KEY... deletes objects.
