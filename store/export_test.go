@@ -7,6 +7,7 @@ func Shrunk() Options {
 	return Options{limits: &limits{
 		dial:      time.Second,
 		tls:       time.Second,
+		role:      time.Second,
 		read:      300 * time.Millisecond,
 		answer:    1500 * time.Millisecond,
 		idle:      300 * time.Millisecond,
@@ -20,3 +21,6 @@ func Shrunk() Options {
 		pages:     20,
 	}}
 }
+
+// BucketName returns the name of an S3 bucket.
+func BucketName(b Bucket) string { return b.(*s3Bucket).name }

@@ -22,6 +22,7 @@ type Options struct {
 // shrink them.
 type limits struct {
 	dial, tls time.Duration // of a new connection
+	role      time.Duration // for an answer of the machine's metadata service
 	read      time.Duration // without a byte, of a download
 	answer    time.Duration // until an answer begins, all tries of the SDK together
 	idle      time.Duration // without a byte, of an upload
@@ -39,6 +40,7 @@ type limits struct {
 var defaultLimits = limits{
 	dial:      10 * time.Second,
 	tls:       10 * time.Second,
+	role:      4 * time.Second,
 	read:      30 * time.Second,
 	answer:    60 * time.Second,
 	idle:      60 * time.Second,

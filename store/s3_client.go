@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
 )
@@ -23,11 +25,15 @@ import (
 const defaultRegion = "us-east-1"
 
 func openS3(ctx context.Context, name, prefix string, opts Options) (*s3Bucket, error) {
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}))
+	role := &machineRole{}
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}),
+		config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) { o.Client = role }))
 	if err != nil {
-		return nil, &Error{Op: "open", Key: name, Err: innermost(err),
+		return nil, &Error{Op: "open", Key: name, Err: unwrapped(err),
 			Hint: "see AWS_PROFILE, ~/.aws/config and ~/.aws/credentials"}
 	}
+	role.client = imds.NewFromConfig(cfg, func(o *imds.Options) { o.Retryer = retry.AddWithMaxAttempts(retry.NewStandard(), 2) })
+	role.limit = opts.limits.role
 	if cfg.Region == "" {
 		cfg.Region = defaultRegion
 	}
@@ -217,6 +223,22 @@ func (b *watchedBody) Close() error {
 		b.p.cancel(context.Canceled)
 	}
 	return err
+}
+
+// machineRole is the client of the metadata service of a cloud's machines. That
+// is asked last, also where there is no such service, so it must be quick.
+type machineRole struct {
+	client *imds.Client
+	limit  time.Duration
+}
+
+// GetMetadata is what the SDK needs of it.
+func (r *machineRole) GetMetadata(ctx context.Context, in *imds.GetMetadataInput, opts ...func(*imds.Options)) (*imds.GetMetadataOutput, error) {
+	// The context ends with the time-out's timer rather than at the return, as
+	// the answer is read later.
+	ctx, cancel := context.WithCancel(ctx)
+	time.AfterFunc(r.limit, cancel)
+	return r.client.GetMetadata(ctx, in, opts...)
 }
 
 // credentials marks the errors of the SDK's chain, to tell "there are none"

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +11,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -70,9 +70,12 @@ func (b *s3Bucket) explain(ctx context.Context, op, key string, err error) error
 	case errors.Is(err, errNotS3):
 		return notS3(op, key)
 	case errors.As(err, &creds):
-		return fail(&plain{"no usable credentials: " + innermost(creds.err).Error(), creds.err}, credsHint)
+		return fail(&plain{"no usable credentials: " + unwrapped(creds.err).Error(), creds.err}, credsHint)
 	case errors.As(err, &api):
 		return b.explainAnswer(op, key, api, err)
+	}
+	if status, _ := response(err); status != 0 {
+		return fail(notBucket(status), notS3Hint)
 	}
 	text, hint := network(err)
 	return fail(&plain{text, err}, hint)
@@ -90,7 +93,9 @@ func (b *s3Bucket) explainAnswer(op, key string, api smithy.APIError, err error)
 	switch {
 	case status == http.StatusPreconditionFailed, code == "PreconditionFailed":
 		return precondition(op, key)
-	case code == "NoSuchKey", code == "NotFound":
+	case isInvented(api, status):
+		return &Error{Op: op, Key: key, Err: notBucket(status), Hint: notS3Hint}
+	case code == "NoSuchKey" && op != "list":
 		return absent(op, key)
 	case code == "NoSuchBucket":
 		return fail("there is no bucket "+b.name, "see FTL_BUCKET, AWS_ENDPOINT_URL and AWS_PROFILE")
@@ -102,6 +107,17 @@ func (b *s3Bucket) explainAnswer(op, key string, api smithy.APIError, err error)
 		return fail("access denied", deniedHint)
 	}
 	return fail(message(api, status), "")
+}
+
+// isInvented reports whether the SDK made up the code of an answer that is not
+// of S3: a 404 of whoever else answers must not look like a missing object.
+func isInvented(api smithy.APIError, status int) bool {
+	text := http.StatusText(status)
+	return api.ErrorMessage() == text && api.ErrorCode() == strings.ReplaceAll(text, " ", "")
+}
+
+func notBucket(status int) error {
+	return fmt.Errorf("%w: status %d, %s", errNotS3, status, strings.ToLower(http.StatusText(status)))
 }
 
 // isRegion reports whether a code can mean that a request was signed for
@@ -224,18 +240,18 @@ func network(err error) (text, hint string) {
 	return innermost(err).Error(), ""
 }
 
-// innermost takes off what the SDK and net/http wrap around a cause.
+// innermost is the cause below what the SDK and net/http wrap around it, as
+// far as that still says what was being done.
 func innermost(err error) error {
+	var op *net.OpError
+	var cert *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &op):
+		return op
+	case errors.As(err, &cert):
+		return cert
+	}
 	for {
-		switch err.(type) {
-		case *smithy.OperationError, *smithyhttp.RequestSendError, *smithyhttp.ResponseError,
-			*smithy.CanceledError, *smithy.DeserializationError, *smithy.SerializationError,
-			*retry.MaxAttemptsError, *url.Error, *credentialsError:
-		default:
-			if !isNoise(err) {
-				return err
-			}
-		}
 		next := errors.Unwrap(err)
 		if next == nil {
 			return err
@@ -244,11 +260,24 @@ func innermost(err error) error {
 	}
 }
 
-// isNoise knows the wrappers that have no type of their own.
+// unwrapped leaves out what the SDK says before the cause: how far it had come
+// when it looked for credentials. A cause has more to say than its own cause.
+func unwrapped(err error) error {
+	for isNoise(err) {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+	return err
+}
+
+// isNoise knows the wrappers by their text, as most have no type of their own.
 func isNoise(err error) bool {
 	text := err.Error()
 	for _, prefix := range []string{"get identity: ", "get credentials: ", "failed to refresh cached credentials, ",
-		"failed to sign request: ", "failed to compute payload hash: ", "resolve auth scheme: "} {
+		"failed to sign request: ", "failed to load "} {
 		if strings.HasPrefix(text, prefix) {
 			return true
 		}

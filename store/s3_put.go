@@ -99,6 +99,7 @@ const abortTimeout = 10 * time.Second
 func (u *upload) sendParts(ctx context.Context, body *checkedBody) (Object, error) {
 	manager := transfermanager.New(u.b.up, func(o *transfermanager.Options) {
 		o.PartSizeBytes = u.b.limits.part
+		o.MultipartUploadThreshold = u.b.limits.part
 		o.FailTimeout = abortTimeout
 		o.ChecksumAlgorithm = tmtypes.ChecksumAlgorithmSha256
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired

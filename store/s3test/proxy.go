@@ -295,7 +295,6 @@ func (s *slowReader) Read(p []byte) (int, error) {
 	return s.r.Read(p[:min(int64(len(p)), s.size)])
 }
 
-
 // Flip turns a bit of the byte at an offset of the body.
 func Flip(at int64) Fault {
 	return func(x *Exchange) {
@@ -340,10 +339,18 @@ func Header(name, value string) Fault {
 	}
 }
 
-// Whole answers to a request for a range with the whole object.
-func Whole() Fault {
+// Whole answers to a request for a range with the whole object, which is the
+// body.
+func Whole(body string) Fault {
 	return func(x *Exchange) {
-		x.r.Header.Del("Range")
-		x.damage(-1, nil)
+		resp := x.forward()
+		if resp == nil {
+			return
+		}
+		_ = resp.Body.Close()
+		resp.Header.Del("Content-Range")
+		resp.StatusCode, resp.ContentLength = http.StatusOK, int64(len(body))
+		resp.Body = io.NopCloser(strings.NewReader(body))
+		x.reply(resp, -1, nil)
 	}
 }
