@@ -33,6 +33,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"compress":      compress,
 	"wait-for":      waitFor,
 	"wait-gone":     waitGone,
+	"wait-text":     waitText,
 }
 
 // bucketDir is the key of the value that holds the directory in which the
@@ -171,6 +172,23 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 
 func waitGone(ts *testscript.TestScript, neg bool, args []string) {
 	awaitFiles(ts, neg, args, func(err error) bool { return err != nil })
+}
+
+// waitText FILE TEXT waits until a file, which may not be there yet, holds a
+// text.
+func waitText(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: wait-text FILE TEXT")
+	}
+	for deadline := time.Now().Add(waitLimit); ; time.Sleep(5 * time.Millisecond) {
+		data, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && strings.Contains(string(data), args[1]) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s has no %q after %v: %q, %v", args[0], args[1], waitLimit, data, err)
+		}
+	}
 }
 
 func awaitFiles(ts *testscript.TestScript, neg bool, args []string, reached func(error) bool) {
