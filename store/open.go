@@ -40,7 +40,7 @@ type limits struct {
 var defaultLimits = limits{
 	dial:      10 * time.Second,
 	tls:       10 * time.Second,
-	role:      4 * time.Second,
+	role:      3 * time.Second,
 	read:      30 * time.Second,
 	answer:    60 * time.Second,
 	idle:      60 * time.Second,

@@ -70,7 +70,7 @@ func (b *s3Bucket) explain(ctx context.Context, op, key string, err error) error
 	case errors.Is(err, errNotS3):
 		return notS3(op, key)
 	case errors.As(err, &creds):
-		return fail(&plain{"no usable credentials: " + unwrapped(creds.err).Error(), creds.err}, credsHint)
+		return fail(&plain{noCredentials(creds.err), creds.err}, credsHint)
 	case errors.As(err, &api):
 		return b.explainAnswer(op, key, api, err)
 	}
@@ -209,8 +209,8 @@ func isAnswer(err error) bool {
 }
 
 func isConflict(err error) bool {
-	status, _ := response(err)
-	return status == http.StatusConflict && codeFrom(err) != "BucketAlreadyExists"
+	code := codeFrom(err)
+	return code == "ConditionalRequestConflict" || code == "OperationAborted"
 }
 
 func isBeyondEnd(err error) bool {
@@ -271,6 +271,16 @@ func unwrapped(err error) error {
 		err = next
 	}
 	return err
+}
+
+// noCredentials says why there are none. That the machine has no role is what
+// the SDK says when nothing else was configured.
+func noCredentials(err error) string {
+	cause := unwrapped(err).Error()
+	if strings.HasPrefix(cause, "no EC2 IMDS role found") {
+		return "there are no credentials"
+	}
+	return "no usable credentials: " + cause
 }
 
 // isNoise knows the wrappers by their text, as most have no type of their own.

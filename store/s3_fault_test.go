@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -174,19 +175,37 @@ func TestServerErrorsAreRetried(t *testing.T) {
 	}
 }
 
-// everything does each operation once and returns the errors.
+// everything does each operation, at once, and returns the errors.
 func everything(t *testing.T, b store.Bucket) map[string]error {
 	t.Helper()
-	_, listErr := b.List(t.Context(), store.ListOptions{Prefix: "k"})
-	_, statErr := b.Stat(t.Context(), "k")
-	_, getErr := read(b, t.Context(), store.GetOptions{})
-	return map[string]error{
-		"list":   listErr,
-		"stat":   statErr,
-		"get":    getErr,
-		"put":    put(t, b, "k", "x", store.PutOptions{}),
-		"delete": b.Delete(t.Context(), "k"),
+	errs := map[string]error{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for op, do := range map[string]func() error{
+		"list": func() error {
+			_, err := b.List(t.Context(), store.ListOptions{Prefix: "k"})
+			return err
+		},
+		"stat": func() error {
+			_, err := b.Stat(t.Context(), "k")
+			return err
+		},
+		"get": func() error {
+			_, err := read(b, t.Context(), store.GetOptions{})
+			return err
+		},
+		"put":    func() error { return put(t, b, "k", "x", store.PutOptions{}) },
+		"delete": func() error { return b.Delete(t.Context(), "k") },
+	} {
+		wg.Go(func() {
+			err := do()
+			mu.Lock()
+			defer mu.Unlock()
+			errs[op] = err
+		})
 	}
+	wg.Wait()
+	return errs
 }
 
 func TestFailuresAreExplained(t *testing.T) {
@@ -485,7 +504,7 @@ func TestNoCredentials(t *testing.T) {
 	start := time.Now()
 	_, err = b.Stat(t.Context(), "k")
 	failure := isError(t, err)
-	if !strings.HasPrefix(failure.Error(), "stat k: no usable credentials") || !strings.Contains(failure.Hint, "AWS_ACCESS_KEY_ID") {
+	if !strings.HasPrefix(failure.Error(), "stat k: there are no credentials") || !strings.Contains(failure.Hint, "AWS_ACCESS_KEY_ID") {
 		t.Errorf("error is %q with the hint %q", failure, failure.Hint)
 	}
 	t.Logf("%v after %v", failure, time.Since(start))

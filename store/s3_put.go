@@ -81,7 +81,21 @@ func (u *upload) send(ctx context.Context, r io.ReadSeeker) (Object, error) {
 	if u.size == 0 {
 		in.Body = bytes.NewReader(nil)
 	}
+	return u.sendWhole(ctx, in)
+}
+
+// sendWhole bounds a small body, such as a marker, over all tries; for a large
+// one the watchdog bounds each.
+func (u *upload) sendWhole(ctx context.Context, in *s3.PutObjectInput) (Object, error) {
+	if float64(u.size) <= float64(u.b.limits.floor)*u.b.limits.window.Seconds() {
+		limited, stop := u.b.deadline(ctx)
+		defer stop()
+		ctx = limited
+	}
 	out, err := u.b.up.PutObject(ctx, in)
+	if err != nil && errors.Is(context.Cause(ctx), errNoAnswer) {
+		err = errNoAnswer
+	}
 	if err != nil {
 		return Object{}, err
 	}

@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rhettg/ftl/store"
@@ -21,11 +23,43 @@ func openS3(t *testing.T, location string, opts store.Options) store.Bucket {
 func TestS3(t *testing.T) {
 	server := s3test.Start(t)
 	server.Setenv(t)
-	for name, prefix := range map[string]string{"Bucket": "", "Prefix": "/some/prefix"} {
-		t.Run(name, func(t *testing.T) {
-			storetest.Run(t, func(t *testing.T) store.Bucket {
-				return openS3(t, "s3://"+server.Bucket(t)+prefix, store.Options{})
-			})
-		})
+	storetest.Run(t, func(t *testing.T) store.Bucket {
+		return openS3(t, "s3://"+server.Bucket(t), store.Options{})
+	})
+}
+
+func TestPrefixIsABucketOfItsOwn(t *testing.T) {
+	server := s3test.Start(t)
+	server.Setenv(t)
+	name := server.Bucket(t)
+	for _, prefix := range []string{"", "/a", "/a/b", "/ab"} {
+		b := openS3(t, "s3://"+name+prefix, store.Options{})
+		storetest.Put(t, b, "k"+strings.ReplaceAll(prefix, "/", "-"), prefix)
+	}
+	for prefix, want := range map[string][]string{
+		"":      {"a/b/k-a-b", "a/k-a", "ab/k-ab", "k"},
+		"/a":    {"b/k-a-b", "k-a"},
+		"/a/b/": {"k-a-b"},
+		"/none": nil,
+	} {
+		b := openS3(t, "s3://"+name+prefix, store.Options{})
+		l, err := b.List(t.Context(), store.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, o := range l.Objects {
+			got = append(got, o.Key)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("prefix %q: listing has %q, want %q", prefix, got, want)
+		}
+	}
+	b := openS3(t, "s3://"+name+"/a", store.Options{})
+	if body, _ := storetest.Get(t, b, "b/k-a-b", store.GetOptions{}); body != "/a/b" {
+		t.Errorf("body is %q, want /a/b", body)
+	}
+	if l, err := b.List(t.Context(), store.ListOptions{Delimiter: "/"}); err != nil || !slices.Equal(l.Prefixes, []string{"b/"}) {
+		t.Errorf("prefixes are %q, %v, want b/", l.Prefixes, err)
 	}
 }

@@ -3,9 +3,9 @@
 //
 // Both keep one contract, the one [Bucket] states, and one test suite checks
 // both against it. A key is a relative slash-separated path without empty, "."
-// or ".." elements and without an element that begins with ".". What the bytes
-// mean is the business of others; this is the only package that knows how to
-// talk to S3.
+// or ".." elements and without an element that begins with "."; it has at most
+// 900 bytes of printable UTF-8, an element at most 200. What the bytes mean is
+// the business of others; this is the only package that knows how to talk to S3.
 //
 // # Errors
 //
@@ -36,7 +36,8 @@ type Bucket interface {
 	// Stat returns what is known of one object without reading it.
 	Stat(ctx context.Context, key string) (Object, error)
 
-	// Get reads an object, or a range of it. The caller closes the reader. A
+	// Get reads an object, or a range of it; a range that begins at or beyond
+	// the end has no bytes. The caller closes the reader. A
 	// connection that breaks or stalls is taken up again where it ended, some
 	// times, as long as the object is still the same one; the reader ends with
 	// io.EOF only after the whole range. The bytes are not verified.
@@ -73,9 +74,9 @@ type Listing struct {
 type Object struct {
 	Key      string
 	Size     int64             // bytes, of the whole object also when a range was read
-	ETag     string            // changes whenever the object is replaced; otherwise opaque
+	ETag     string            // changes whenever other bytes replace the object; otherwise opaque
 	Modified time.Time         // by the bucket's clock
-	Metadata map[string]string // as given to Put, with lower-case names; nil in a listing
+	Metadata map[string]string // as given to Put, and "sha256" in hex; nil in a listing
 	Date     time.Time         // the bucket's clock when it answered; zero in a listing
 }
 
@@ -89,7 +90,7 @@ type GetOptions struct {
 // PutOptions says how Put writes. At most one of IfAbsent and IfMatch is set.
 type PutOptions struct {
 	SHA256   [sha256.Size]byte // of the body; the bucket refuses other bytes
-	Metadata map[string]string // names of lower-case letters, digits and "-"; printable ASCII values
+	Metadata map[string]string // names of lower-case letters, digits and "-"; printable ASCII values; 2 KiB in all
 	IfAbsent bool              // write only where there is no object
 	IfMatch  string            // write only over the object with this ETag
 }

@@ -122,13 +122,13 @@ func Start(t testing.TB) Server {
 
 // binary builds the server where need be and returns its path. The go command
 // sees to it that several test processes can ask at once.
-func binary() (string, error) {
+var binary = sync.OnceValues(func() (string, error) {
 	module, err := goCommand(".", "env", "GOMOD")
 	if err != nil {
 		return "", err
 	}
 	return goCommand(filepath.Join(filepath.Dir(module), "testdata", "s3"), "tool", "-n", "versitygw")
-}
+})
 
 // goCommand returns what a go command prints. The module of the server is no
 // part of a workspace, nor of a vendored build.
