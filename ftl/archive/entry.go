@@ -23,7 +23,7 @@ func newEntry(h *tar.Header) (Entry, error) {
 		e.Mode |= fs.ModeDir
 	case tar.TypeSymlink:
 		e.Mode = fs.ModeSymlink | 0o777
-		e.Link, err = symlinkTarget(h)
+		e.Link, err = h.Linkname, checkTarget(h.Name, h.Linkname)
 	case tar.TypeLink:
 		e.Link, err = cleanName(h.Linkname)
 	default:
@@ -58,18 +58,38 @@ func consistent(h *tar.Header, e *Entry) error {
 	return nil
 }
 
-// symlinkTarget checks what a symlink points to only for being a path at all: links that are absolute or leave the tree
+// checkTarget checks what a symlink points to only for being a path at all: links that are absolute or leave the tree
 // are stored, and never followed.
-func symlinkTarget(h *tar.Header) (string, error) {
+func checkTarget(name, target string) error {
 	switch {
-	case h.Linkname == "":
-		return "", invalid("%q: the symlink has no target", h.Name)
-	case len(h.Linkname) > maxPath:
-		return "", invalid("%q: the symlink's target is longer than %d bytes", h.Name, maxPath)
-	case hasControl(h.Linkname):
-		return "", invalid("%q: the symlink's target has a control character", h.Name)
+	case target == "":
+		return invalid("%q: the symlink has no target", name)
+	case len(target) > maxPath:
+		return invalid("%q: the symlink's target is longer than %d bytes", name, maxPath)
+	case hasControl(target):
+		return invalid("%q: the symlink's target has a control character", name)
 	}
-	return h.Linkname, nil
+	return nil
+}
+
+// checkEntry judges an entry that an index lists, which newEntry has made once.
+func checkEntry(e *Entry) error {
+	name, err := cleanName(e.Name)
+	switch {
+	case err != nil:
+		return err
+	case name != e.Name || name == "." && !e.Mode.IsDir():
+		return invalid("%q: not the name of an entry", e.Name)
+	case e.Mode&fs.ModeSymlink != 0:
+		return checkTarget(e.Name, e.Link)
+	case e.HardLink():
+		target, err := cleanName(e.Link)
+		if err == nil && (target != e.Link || target == ".") {
+			err = invalid("%q: hard link to %q", e.Name, e.Link)
+		}
+		return err
+	}
+	return nil
 }
 
 // checkGlobal refuses a PAX global header that would change the entries after it for tools that honour it; this one, as

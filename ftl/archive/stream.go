@@ -17,9 +17,10 @@ const blockSize = 512 // bytes: a tar is a sequence of blocks
 type stream struct {
 	src    *source
 	r      io.Reader
-	offset int64 // bytes read so far
-	limit  int64 // offset beyond which reading is refused; 0 is none
-	ended  bool  // the content was read to its regular end
+	offset int64     // bytes read so far
+	limit  int64     // offset beyond which reading is refused; 0 is none
+	ended  bool      // the content was read to its regular end
+	copy   io.Writer // gets every byte that is read, if not nil
 	close  func()
 }
 
@@ -63,6 +64,11 @@ func (s *stream) Read(p []byte) (int, error) {
 	}
 	n, err := s.r.Read(p)
 	s.offset += int64(n)
+	if s.copy != nil && n > 0 {
+		if _, cerr := s.copy.Write(p[:n]); cerr != nil {
+			s.src.err, err = cerr, cerr // not the archive's fault
+		}
+	}
 	if err == io.EOF && s.src.err != nil {
 		err = s.src.err // a decompressor took it for the end
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 )
 
@@ -35,13 +36,13 @@ func Unpack(ctx context.Context, r io.Reader, form Form, file File, stage *os.Ro
 // the open handle of its directory, which this run has made itself, and only if that name is free. Mode and time are
 // therefore only set on what this run has made.
 type disk struct {
-	stage   *os.Root
 	folders folders
+	umask   fs.FileMode
 	buf     []byte
 }
 
 func newDisk(stage *os.Root) *disk {
-	return &disk{stage: stage, folders: folders{stage: stage}, buf: make([]byte, bufferSize)}
+	return &disk{folders: folders{top: stage}, umask: readUmask(), buf: make([]byte, bufferSize)}
 }
 
 func (d *disk) close() { d.folders.close() }
@@ -50,44 +51,65 @@ func (d *disk) dir(name string) error {
 	parent, base := split(name)
 	f, err := d.folders.open(parent)
 	if err == nil {
-		err = f.root.Mkdir(base, 0o700)
+		err = f.mkdir(base, d.umask)
 	}
 	return unpackError(name, err)
 }
 
-// file writes through a descriptor of mode 0600, so that nothing can run or read the file before it is whole.
 func (d *disk) file(e *Entry, content io.Reader) error {
+	f, err := d.create(e)
+	if err != nil {
+		return unpackError(e.Name, err)
+	}
+	if err := d.copy(e.Name, f, content); err != nil {
+		f.close()
+		return err
+	}
+	return unpackError(e.Name, d.finishFile(e, f))
+}
+
+// create makes a file with its final mode: nobody else can reach it before the stage is whole.
+func (d *disk) create(e *Entry) (outFile, error) {
 	parent, base := split(e.Name)
 	folder, err := d.folders.open(parent)
 	if err != nil {
-		return unpackError(e.Name, err)
+		return outFile{}, err
 	}
-	f, err := folder.root.OpenFile(base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := folder.create(base, e.Mode.Perm())
 	if err != nil {
-		return unpackError(e.Name, err)
+		return outFile{}, err
 	}
-	if err := d.copy(f, content); err != nil {
-		f.Close()
+	if e.Mode.Perm()&d.umask != 0 {
+		if err := f.chmod(e.Mode.Perm()); err != nil {
+			f.close()
+			return outFile{}, err
+		}
+	}
+	return f, nil
+}
+
+func (d *disk) finishFile(e *Entry, f outFile) error {
+	if err := f.close(); err != nil {
 		return err
 	}
-	err = f.Chmod(e.Mode.Perm())
-	if cerr := f.Close(); err == nil {
-		err = cerr
+	parent, base := split(e.Name)
+	folder, err := d.folders.open(parent)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = folder.setTime(base, e.ModTime)
-	}
-	return unpackError(e.Name, err)
+	return folder.setTime(base, e.ModTime)
 }
 
 // copy tells errors of reading, which come as they are to be reported, from those of writing.
-func (d *disk) copy(f *os.File, content io.Reader) error {
+func (d *disk) copy(name string, f outFile, content io.Reader) error {
+	offset := int64(0)
 	for {
 		n, err := content.Read(d.buf)
 		if n > 0 {
-			if _, err := f.Write(d.buf[:n]); err != nil {
-				return unpackError(f.Name(), err)
+			if err := f.writeAt(d.buf[:n], offset); err != nil {
+				return unpackError(name, err)
 			}
+			offset += int64(n)
 		}
 		if err == io.EOF {
 			return nil
@@ -102,7 +124,7 @@ func (d *disk) symlink(e *Entry) error {
 	parent, base := split(e.Name)
 	f, err := d.folders.open(parent)
 	if err == nil {
-		err = f.root.Symlink(e.Link, base)
+		err = f.symlink(e.Link, base)
 	}
 	if err == nil {
 		err = f.setTime(base, e.ModTime)
@@ -111,7 +133,17 @@ func (d *disk) symlink(e *Entry) error {
 }
 
 func (d *disk) link(e *Entry) error {
-	return unpackError(e.Name, d.stage.Link(e.Link, e.Name))
+	oldDir, oldBase := split(e.Link)
+	from, err := d.folders.open(oldDir)
+	if err != nil {
+		return unpackError(e.Name, err)
+	}
+	dir, base := split(e.Name)
+	to, err := d.folders.open(dir)
+	if err == nil {
+		err = to.link(from, oldBase, base)
+	}
+	return unpackError(e.Name, err)
 }
 
 // finish gives the directories their modes and times, the deepest first: writing into a directory changes its time, and
@@ -135,8 +167,10 @@ func (d *disk) finishDir(dir *directory) error {
 	if err != nil {
 		return err
 	}
-	if err := f.root.Chmod(base, dir.mode); err != nil {
-		return err
+	if dir.mode != permissions || d.umask&permissions != 0 || base == "." {
+		if err := f.chmodDir(base, dir.mode); err != nil {
+			return err
+		}
 	}
 	return f.setTime(base, dir.modTime)
 }

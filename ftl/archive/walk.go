@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"strings"
 	"time"
 )
 
@@ -38,6 +39,7 @@ type walker struct {
 	dirNames int         // bytes of their names
 	parent   string      // directory of the last entry: known to exist
 	headers  int64
+	headerAt int64 // where in the tar the header of the last entry begins
 	body     body
 }
 
@@ -48,9 +50,7 @@ func walk(ctx context.Context, r io.Reader, form Form, file File, most Totals, t
 		return Totals{}, err
 	}
 	defer s.close()
-	w := &walker{stream: s, sink: to, visit: visit, seen: newSeen()}
-	w.most = Totals{Entries: min(most.Entries, maxEntries), Bytes: min(most.Bytes, maxBytes)}
-	w.body = body{w: w}
+	w := newWalker(s, to, most, visit)
 	if form.Tree() {
 		err = w.tree()
 	} else {
@@ -59,15 +59,21 @@ func walk(ctx context.Context, r io.Reader, form Form, file File, most Totals, t
 	return w.sum, err
 }
 
+func newWalker(s *stream, to sink, most Totals, visit func(Entry) error) *walker {
+	w := &walker{stream: s, sink: to, visit: visit, seen: newSeen()}
+	w.most = Totals{Entries: min(most.Entries, maxEntries), Bytes: min(most.Bytes, maxBytes)}
+	w.body = body{w: w}
+	return w
+}
+
 // tree reads a tar.
 func (w *walker) tree() error {
 	w.tar = tar.NewReader(w.stream)
 	w.body.r = w.tar
-	w.dirs = append(w.dirs, directory{name: ".", mode: permissions})
-	w.seen.add(".", 0)
-	w.parent = "."
+	w.begin()
 	for {
 		end := roundUp(w.stream.offset)
+		w.headerAt = end
 		h, err := w.next(end)
 		if err == io.EOF {
 			return w.end(end)
@@ -79,6 +85,13 @@ func (w *walker) tree() error {
 			return err
 		}
 	}
+}
+
+// begin makes the top directory known.
+func (w *walker) begin() {
+	w.dirs = append(w.dirs, directory{name: ".", mode: permissions})
+	w.seen.add(".", 0)
+	w.parent = "."
 }
 
 // next reads the header that begins at offset from. ErrInsecurePath, which depends on the program's settings, is left
@@ -260,3 +273,26 @@ func (w *walker) single(f File) error {
 }
 
 func roundUp(n int64) int64 { return (n + blockSize - 1) &^ (blockSize - 1) }
+
+// entries passes the entries of an index to the sink, in the place of a tar's. Files have no content.
+func (w *walker) entries(entries []IndexEntry) error {
+	w.begin()
+	w.body = body{w: w, r: strings.NewReader("")}
+	for i := range entries {
+		e := &entries[i].Entry
+		if err := checkEntry(e); err != nil {
+			return err
+		}
+		judge := w.leaf
+		if e.Mode.IsDir() {
+			judge = w.directory
+		}
+		if err := judge(e); err != nil {
+			return err
+		}
+	}
+	if w.sum.Entries == 0 {
+		return invalid("it is empty")
+	}
+	return w.sink.finish(w.dirs)
+}

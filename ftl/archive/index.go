@@ -1,0 +1,56 @@
+package archive
+
+import "crypto/sha256"
+
+// A seekable archive is an ordinary .tar.gz or .tar.zst that any tar unpacks, made of members that are compressed each
+// for itself. Where a member begins, no entry's header is cut: small files share a member, a large file has several of
+// its own. Its index tells what is in which member, so that a host can fetch and unpack members in any order and at
+// once, knows what it needs to fetch at all, and can verify each member before it uses a byte of it.
+//
+// The bytes of the tar are those of the archive that it was made of.
+
+// Index is the table of contents of a seekable archive.
+type Index struct {
+	Members []Member     // in the order of the archive, without gaps
+	Entries []IndexEntry // in the order of the tar; a directory may come twice
+	Totals  Totals       // what unpacking makes
+
+	dirs []directory // to make, in this order
+}
+
+// Member is a part of a seekable archive that decompresses by itself.
+type Member struct {
+	Packed   int64             // bytes in the archive
+	Unpacked int64             // bytes of the tar
+	SHA256   [sha256.Size]byte // of the packed bytes
+}
+
+// Size returns the bytes of the whole archive.
+func (x *Index) Size() int64 {
+	size := int64(0)
+	for i := range x.Members {
+		size += x.Members[i].Packed
+	}
+	return size
+}
+
+// IndexEntry is an entry of the tar, and where its content is.
+type IndexEntry struct {
+	Entry
+	Offset int64  // of the content in the tar; only of files with content
+	Digest Digest // of the content; likewise
+}
+
+// content reports whether e is a file that is not empty.
+func (e *IndexEntry) content() bool { return e.Mode.IsRegular() && e.Link == "" && e.Size > 0 }
+
+// Digest names a file's content: the first half of its SHA-256. Content is looked up by it, among what the same master
+// spooled; what is fetched is verified by its member's whole SHA-256.
+type Digest [16]byte
+
+// Limits of a member, in bytes of the tar. Small members fetch little beside what has changed; large ones compress
+// better, and inside a large file there is nothing beside.
+const (
+	groupSize  = 128 << 10 // that small files share
+	memberSize = 512 << 10 // of a large file's members, and of every member at most
+)

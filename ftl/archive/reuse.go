@@ -1,0 +1,230 @@
+package archive
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+)
+
+// place is where a tree has some content, or had when it was unpacked.
+type place struct {
+	tree  int
+	entry int
+}
+
+func (p place) in(trees []Tree) *IndexEntry { return &trees[p.tree].Index.Entries[p.entry] }
+
+// localFile is a file to make whose content a tree may have.
+type localFile struct {
+	entry int // of the index that is restored
+	from  place
+}
+
+// catalogue tells where content is. Of two places the first tree's counts.
+func catalogue(trees []Tree) map[Digest]place {
+	have := make(map[Digest]place)
+	for t := range trees {
+		for i := range trees[t].Index.Entries {
+			e := &trees[t].Index.Entries[i]
+			if _, found := have[e.Digest]; e.content() && !found {
+				have[e.Digest] = place{t, i}
+			}
+		}
+	}
+	return have
+}
+
+// reuse makes files of what the trees have, and returns the entries for which that was not what it should be: a hook
+// may have changed, replaced or deleted it.
+func (r *restoring) reuse(ctx context.Context, trees []Tree, files []localFile) (missed []int, err error) {
+	const batch = 64 // files of one directory mostly
+	var (
+		next  atomic.Int64
+		mu    sync.Mutex
+		group errgroup.Group
+	)
+	for range workers() {
+		group.Go(func() error {
+			c := newCopier(r, trees)
+			defer c.close()
+			for {
+				end := int(next.Add(batch))
+				if end-batch >= len(files) {
+					break
+				}
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				for _, f := range files[end-batch : min(end, len(files))] {
+					if err := c.file(f); err != nil {
+						return err
+					}
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			missed = append(missed, c.missed...)
+			return nil
+		})
+	}
+	err = group.Wait()
+	slices.Sort(missed)
+	return missed, err
+}
+
+// copier copies files out of trees, for one goroutine.
+type copier struct {
+	r      *restoring
+	disk   *disk
+	trees  []Tree
+	from   []folders // of each tree
+	buf    []byte
+	missed []int
+}
+
+func newCopier(r *restoring, trees []Tree) *copier {
+	c := &copier{r: r, disk: r.disk(), trees: trees, from: make([]folders, len(trees)), buf: make([]byte, cloneSize)}
+	for i := range trees {
+		c.from[i].top = trees[i].Dir
+	}
+	return c
+}
+
+func (c *copier) close() {
+	c.disk.close()
+	for i := range c.from {
+		c.from[i].close()
+	}
+}
+
+// cloneSize is the size, in bytes, from which a file is copied by the kernel, which may share its blocks, and read back
+// to be hashed. A smaller one is read once, and written once it is known to be right.
+const cloneSize = 256 << 10
+
+// file makes a file, or notes that it has to be fetched.
+func (c *copier) file(f localFile) error {
+	e := &c.r.index.Entries[f.entry]
+	source, ok := c.open(f.from)
+	if !ok {
+		c.missed = append(c.missed, f.entry)
+		return nil
+	}
+	defer unix.Close(source)
+	var err error
+	if e.Size < cloneSize {
+		ok, err = c.small(e, source)
+	} else {
+		ok, err = c.large(e, source)
+	}
+	if !ok {
+		c.missed = append(c.missed, f.entry)
+	}
+	return unpackError(e.Name, err)
+}
+
+// open opens the file that should have the content, if it still is one of the right size. Whatever else is there, or an
+// error, only means that the content is fetched.
+func (c *copier) open(from place) (fd int, ok bool) {
+	e := from.in(c.trees)
+	dir, base := split(e.Name)
+	folder, err := c.from[from.tree].open(dir)
+	if err != nil {
+		return -1, false
+	}
+	fd, err = folder.openat(base, unix.O_RDONLY, 0)
+	if err != nil {
+		return -1, false
+	}
+	var stat unix.Stat_t
+	if err := unix.Fstat(fd, &stat); err != nil || stat.Mode&unix.S_IFMT != unix.S_IFREG || stat.Size != e.Size {
+		unix.Close(fd)
+		return -1, false
+	}
+	return fd, true
+}
+
+// small reads a file, and writes it if it has the right content.
+func (c *copier) small(e *IndexEntry, source int) (ok bool, err error) {
+	content := c.buf[:e.Size]
+	if n, err := readAt(source, content, 0); err != nil || n < len(content) {
+		return false, nil
+	}
+	if sum := sha256.Sum256(content); Digest(sum[:len(Digest{})]) != e.Digest {
+		return false, nil
+	}
+	return true, c.disk.wholeFile(&e.Entry, content)
+}
+
+// large copies a file, and then hashes the copy: what is read twice could differ.
+func (c *copier) large(e *IndexEntry, source int) (ok bool, err error) {
+	dir, base := split(e.Name)
+	folder, err := c.disk.folders.open(dir)
+	if err != nil {
+		return false, err
+	}
+	file, err := c.disk.create(&e.Entry)
+	if err != nil {
+		return false, err
+	}
+	same, err := c.cloneAndHash(e, source, file)
+	if err == nil && same {
+		return true, c.disk.finishFile(&e.Entry, file)
+	}
+	return false, errors.Join(err, file.close(), folder.remove(base))
+}
+
+func (c *copier) cloneAndHash(e *IndexEntry, source int, file outFile) (same bool, err error) {
+	if err := clone(file.fd, source, e.Size, c.buf); err != nil {
+		return false, err
+	}
+	hash := sha256.New()
+	for offset := int64(0); ; {
+		n, err := readAt(file.fd, c.buf, offset)
+		if err != nil {
+			return false, err
+		}
+		if n == 0 {
+			return offset == e.Size && Digest(hash.Sum(nil)[:len(Digest{})]) == e.Digest, nil
+		}
+		hash.Write(c.buf[:n])
+		offset += int64(n)
+	}
+}
+
+// copyBytes is clone where the kernel can't do it. A source that ends early is no error: the digest tells.
+func copyBytes(to, from int, buf []byte) error {
+	for offset := int64(0); ; {
+		n, err := readAt(from, buf, offset)
+		if err != nil || n == 0 {
+			return err
+		}
+		if err := (outFile{to}).writeAt(buf[:n], offset); err != nil {
+			return err
+		}
+		offset += int64(n)
+	}
+}
+
+// readAt reads until the buffer is full or the file ends.
+func readAt(fd int, b []byte, offset int64) (n int, err error) {
+	for n < len(b) {
+		part, err := unix.Pread(fd, b[n:], offset+int64(n))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return n, err
+		}
+		if part == 0 {
+			break
+		}
+		n += part
+	}
+	return n, nil
+}
