@@ -133,7 +133,18 @@ func (p *pkg) sync(ctx context.Context, open func() (store.Bucket, error), opts 
 	if err != nil {
 		return err
 	}
-	return p.carryOut(ctx, l, bucket, marker, plan)
+	return p.carryOut(ctx, l, bucket, p.toFollow(st, marker), plan)
+}
+
+// toFollow returns the marker's newest entry, and none where that is older than
+// one that was seen: somebody has put an old marker back.
+func (p *pkg) toFollow(st *state, marker master.Marker) mark {
+	active, blessed := marker.Active()
+	if blessed && st.Seen.after(markOf(active)) {
+		p.host.warn("%s: the marker is older than the one that blessed %s; to follow it, bless a revision anew", p.name, st.Seen.Revision)
+		return mark{}
+	}
+	return markOf(active)
 }
 
 // lockForSync returns no lock when there is nothing to do but to let another
@@ -231,17 +242,14 @@ func (p *pkg) plan(st *state, marker master.Marker, contents master.Contents) (p
 
 // carryOut fetches the active revision and jumps to it before it fetches the
 // rest, so that a deploy does not wait for what may be blessed one day.
-func (p *pkg) carryOut(ctx context.Context, l *lock, bucket store.Bucket, marker master.Marker, todo plan) error {
-	active, blessed := marker.Active()
+func (p *pkg) carryOut(ctx context.Context, l *lock, bucket store.Bucket, newest mark, todo plan) error {
 	var errs []error
 	rest := todo.fetch
-	if blessed && len(rest) > 0 && rest[0] == active.Revision {
+	if len(rest) > 0 && rest[0] == newest.Revision {
 		errs = append(errs, p.obtainWhenDue(ctx, l, bucket, rest[0]))
 		rest = rest[1:]
 	}
-	if blessed {
-		errs = append(errs, p.follow(ctx, markOf(active)))
-	}
+	errs = append(errs, p.follow(ctx, newest))
 
 	fetched := make([]error, len(rest))
 	var group errgroup.Group
@@ -281,13 +289,14 @@ func (p *pkg) obtainWhenDue(ctx context.Context, l *lock, bucket store.Bucket, r
 }
 
 // follow jumps to the revision that the marker's newest entry names, if that
-// entry is not done with, and otherwise tries a failed post-jump again.
+// entry is not done with and the revision is ready, and otherwise tries a failed
+// post-jump again. Where nothing is blessed, the entry is zero.
 func (p *pkg) follow(ctx context.Context, newest mark) error {
 	st, err := p.readState()
 	if err != nil {
 		return err
 	}
-	if !newest.after(st.Acted) && st.Jump == nil || !st.isReady(newest.Revision) && newest.after(st.Acted) {
+	if st.Jump == nil && !(newest.after(st.Acted) && st.isReady(newest.Revision)) {
 		return nil
 	}
 	return p.withLock(ctx, patience{wait: p.host.lockWait()}, func(l *lock) error {
@@ -304,7 +313,7 @@ func (p *pkg) followLocked(ctx context.Context, l *lock, newest mark) error {
 	if err != nil {
 		return err
 	}
-	isNew := newest.after(st.Acted)
+	isNew := newest.after(st.Acted) && st.isReady(newest.Revision)
 	switch {
 	case isNew && newest.Revision == links.current:
 		st.Acted = newest
