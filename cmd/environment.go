@@ -66,7 +66,8 @@ func (s setting) malformed(err error) error {
 
 func (p *Program) duration(command *cobra.Command, s setting, fallback time.Duration) (time.Duration, error) {
 	value := p.value(command, s)
-	if value == "" {
+	if value == "" || command.Flags().Lookup(s.flag()) == nil { // the command does not use it
+
 		return fallback, nil
 	}
 	d, err := time.ParseDuration(value)
