@@ -75,7 +75,7 @@ func writeCompressed(ts *testscript.TestScript, name string, write func(io.Write
 	f, err := os.Create(ts.MkAbs(name))
 	ts.Check(err)
 	defer f.Close()
-	switch {
+	switch name := strings.ToLower(name); {
 	case strings.HasSuffix(name, "gz"):
 		z := gzip.NewWriter(f)
 		write(z)

@@ -139,16 +139,21 @@ func bucketGet(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // bucketList [PREFIX] prints the keys of the bucket, reserved ones left out.
+// Negated, it wants none.
 func bucketList(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) > 1 {
+	if len(args) > 1 {
 		ts.Fatalf("usage: bucket-list [PREFIX]")
 	}
 	listing, err := bucket(ts).List(context.Background(), store.ListOptions{Prefix: strings.Join(args, "")})
 	ts.Check(err)
 	for _, object := range listing.Objects {
-		if !strings.HasPrefix(object.Key, "_ftl/") {
-			fmt.Fprintln(ts.Stdout(), object.Key)
+		if strings.HasPrefix(object.Key, "_ftl/") {
+			continue
 		}
+		if neg {
+			ts.Fatalf("the bucket has %s", object.Key)
+		}
+		fmt.Fprintln(ts.Stdout(), object.Key)
 	}
 }
 

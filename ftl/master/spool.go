@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/rhettg/ftl/ftl"
@@ -38,31 +40,42 @@ const maxSpoolTries = 50
 // others once its manifest does, which is written last.
 func (m *Master) Spool(ctx context.Context, path string, opts SpoolOptions) (revision.Revision, error) {
 	if len(opts.Note) > maxNote {
-		return revision.Revision{}, ftl.Errorf(ftl.Refused, "", "the note is longer than %d bytes", maxNote)
+		return revision.Revision{}, longNote(opts.Note)
 	}
-	source, err := openSource(ctx, path)
+	manifest, err := m.spool(ctx, path, opts)
 	if err != nil {
 		return revision.Revision{}, fmt.Errorf("spool %s: %w", path, err)
+	}
+	r := manifest.Revision
+	m.report(ftl.Event{Package: r.Package(), Revision: r, Step: ftl.Spool, State: ftl.Success})
+	return r, nil
+}
+
+func (m *Master) spool(ctx context.Context, path string, opts SpoolOptions) (Manifest, error) {
+	source, err := openSource(ctx, path)
+	if err != nil {
+		return Manifest{}, err
 	}
 	defer source.Close()
 	manifest, err := m.inspect(ctx, source)
 	if err != nil {
-		return revision.Revision{}, fmt.Errorf("spool %s: %w", path, err)
+		return Manifest{}, err
 	}
 	manifest.Note = opts.Note
-
 	if err := store.CheckConditions(ctx, m.Bucket); err != nil {
-		return revision.Revision{}, err
+		return Manifest{}, err
 	}
 	after, err := m.newest(ctx, source.pkg)
 	if err != nil {
-		return revision.Revision{}, err
+		return Manifest{}, err
 	}
-	if err := m.upload(ctx, source, &manifest, after); err != nil {
-		return revision.Revision{}, fmt.Errorf("spool %s: %w", path, err)
-	}
-	m.report(ftl.Event{Package: source.pkg, Revision: manifest.Revision, Step: ftl.Spool, State: ftl.Success})
-	return manifest.Revision, nil
+	err = m.upload(ctx, source, &manifest, after)
+	return manifest, err
+}
+
+// longNote refuses a note that would not leave room for others.
+func longNote(note string) error {
+	return ftl.Errorf(ftl.Refused, "shorten it", "the note is %d bytes long, and %d are the most", len(note), maxNote)
 }
 
 // source is the file to upload.
@@ -71,15 +84,6 @@ type source struct {
 	name      string // of the file, or the one that a packed directory gets
 	pkg       revision.Package
 	extension string
-	temporary bool
-}
-
-func (s source) Close() error {
-	err := s.File.Close()
-	if s.temporary {
-		err = errors.Join(err, os.Remove(s.Name()))
-	}
-	return err
 }
 
 func openSource(ctx context.Context, path string) (source, error) {
@@ -89,35 +93,46 @@ func openSource(ctx context.Context, path string) (source, error) {
 	}
 	info, err := os.Stat(absolute)
 	if err != nil {
-		return source{}, err
+		return source{}, withoutPath(err)
 	}
 	s := source{name: filepath.Base(absolute)}
-	if info.IsDir() {
-		s.name += archive.PackedExtension
-	}
 	if s.pkg, s.extension, err = splitName(s.name); err != nil {
 		return source{}, refused(err)
 	}
 	switch {
 	case info.IsDir():
-		s.temporary = true
+		s.name += archive.PackedExtension
+		s.extension = strings.TrimPrefix(s.extension+archive.PackedExtension, ".")
 		s.File, err = pack(ctx, absolute)
 	case info.Mode().IsRegular():
 		s.File, err = os.Open(absolute)
 	default:
 		err = refused(errors.New("it is neither a file nor a directory"))
 	}
-	return s, err
+	return s, withoutPath(err)
 }
 
-// pack makes a temporary archive of a directory.
-func pack(ctx context.Context, dir string) (_ *os.File, err error) {
-	f, err := os.CreateTemp("", "ftl-spool-*"+archive.PackedExtension)
-	if err != nil {
-		return nil, err
+// withoutPath leaves the path out of a system call's error, as Spool names it
+// the way the user did.
+func withoutPath(err error) error {
+	if failure, ok := err.(*fs.PathError); ok {
+		return failure.Err
 	}
-	if err := archive.Pack(ctx, f, dir); err != nil {
-		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
+	return err
+}
+
+// pack makes an archive of a directory, in a file without a name so that
+// nothing stays behind however the program ends.
+func pack(ctx context.Context, dir string) (*os.File, error) {
+	f, err := os.CreateTemp("", "ftl-spool-*")
+	if err != nil {
+		return nil, fmt.Errorf("pack it: %w", err)
+	}
+	if err = os.Remove(f.Name()); err == nil {
+		err = archive.Pack(ctx, f, dir)
+	}
+	if err != nil {
+		return nil, errors.Join(refusedArchive(err), f.Close())
 	}
 	return f, nil
 }
@@ -132,7 +147,7 @@ func (m *Master) inspect(ctx context.Context, source source) (Manifest, error) {
 	}
 	form, err := archive.Detect(source.name, source)
 	if err != nil {
-		return Manifest{}, refused(err)
+		return Manifest{}, refusedArchive(err)
 	}
 	if _, err := source.Seek(0, io.SeekStart); err != nil {
 		return Manifest{}, err
@@ -141,11 +156,8 @@ func (m *Master) inspect(ctx context.Context, source source) (Manifest, error) {
 	content := io.TeeReader(source, hash)
 	var found survey
 	totals, err := archive.Scan(ctx, content, form, found.visit)
-	if errors.Is(err, archive.ErrInvalid) {
-		err = refused(err)
-	}
 	if err != nil {
-		return Manifest{}, err
+		return Manifest{}, refusedArchive(err)
 	}
 	if _, err := io.Copy(io.Discard, content); err != nil {
 		return Manifest{}, err
@@ -196,8 +208,9 @@ func (m *Master) newest(ctx context.Context, pkg revision.Package) (time.Time, e
 	for _, entry := range marker.Entries {
 		note(entry.Revision)
 	}
-	if ahead := newest.Sub(now).Round(time.Second); ahead > aheadWarning {
-		m.warn("the newest revision of %s is %v ahead of the clock here; the new one is named to follow it", pkg, ahead)
+	if newest.Sub(now) > aheadWarning {
+		m.warn("the newest revision of %s is dated %s, ahead of the clock here; the new one is named to follow it",
+			pkg, newest.Format(time.RFC3339))
 	}
 	return newest, nil
 }
@@ -257,6 +270,14 @@ func (m *Master) create(ctx context.Context, key string, body io.ReadSeeker, sum
 func (m *Master) put(ctx context.Context, key string, text []byte, opts store.PutOptions) error {
 	opts.SHA256 = sha256.Sum256(text)
 	_, err := m.Bucket.Put(ctx, key, bytes.NewReader(text), opts)
+	return err
+}
+
+// refusedArchive makes a refusal of an error that is the archive's own fault.
+func refusedArchive(err error) error {
+	if errors.Is(err, archive.ErrInvalid) {
+		return refused(err)
+	}
 	return err
 }
 

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -18,6 +19,7 @@ type survey struct {
 	escaping   []string                 // links that lead out of the revision
 	folded     map[string]string        // names in lower case
 	clashes    []string                 // names that differ only in case
+	linked     bool                     // the hooks' directory is a symlink
 }
 
 // maxWarned bounds how many names of a kind a warning lists.
@@ -33,8 +35,11 @@ func (s *survey) visit(entry archive.Entry) error {
 	case entry.Mode.IsRegular() && isCandidate(withoutFirst(entry.Name)) && strings.Count(entry.Name, "/") == 2:
 		s.deep = append(s.deep, entry.Name)
 	}
-	if entry.Mode.Type() == fs.ModeSymlink && escapes(entry) {
-		s.escaping = append(s.escaping, entry.Name)
+	if entry.Mode.Type() == fs.ModeSymlink {
+		s.linked = s.linked || entry.Name == "ftl"
+		if escapes(entry) {
+			s.escaping = append(s.escaping, entry.Name)
+		}
 	}
 	lower := strings.ToLower(entry.Name)
 	if other, ok := s.folded[lower]; ok && other != entry.Name {
@@ -47,6 +52,9 @@ func (s *survey) visit(entry archive.Entry) error {
 // hooks returns the names of the hooks that the archive brings along, and
 // warns of what a host will not do as its author may think.
 func (s *survey) hooks(warn func(format string, args ...any)) ([]string, error) {
+	if s.linked { // a host would not look for hooks behind it, nor go on without
+		return nil, errors.New("ftl is a symbolic link: make it a directory and spool again")
+	}
 	var present []string
 	for _, hook := range hooks.Names() {
 		var found []string
@@ -62,7 +70,7 @@ func (s *survey) hooks(warn func(format string, args ...any)) ([]string, error) 
 			return nil, err
 		}
 		if len(found) > 1 {
-			warn("%s runs as %s; %s is ignored", found[0], hook, strings.Join(found[1:], " and "))
+			warn("%s will run as %s, and not %s", found[0], hook, strings.Join(found[1:], " or "))
 		}
 		present = append(present, string(hook))
 	}
