@@ -135,10 +135,10 @@ reference() { # TARBALL NAME
 
 compared=0
 
-# inventory prints a line for everything in a tree: type, mode, time, name,
-# and the target of a link.
+# inventory prints a line for everything in a tree: name, target of a link, type,
+# mode and time, and of a file how many names it has.
 inventory() { # DIR
-	find "$1" -mindepth 1 -printf '%y %m %T@ %P -> %l\n' | LC_ALL=C sort
+	find "$1" -mindepth 1 -printf '%P -> %l %y %m %T@' \( -type f -printf ' %n\n' -o -printf '\n' \) | LC_ALL=C sort
 }
 
 compare() { # HOST LINK REVISION REFERENCE
