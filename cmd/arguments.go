@@ -22,10 +22,27 @@ func one(name string) cobra.PositionalArgs {
 	}
 }
 
+// atMostOne returns a check that there is no argument but this one.
+func atMostOne(name string) cobra.PositionalArgs {
+	return func(command *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return one(name)(command, args)
+	}
+}
+
+func none(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("no argument is wanted; %q is too much", args[0])
+	}
+	return nil
+}
+
 func parseRevision(arg string) (revision.Revision, error) {
 	r, err := revision.Parse(arg)
 	if err != nil {
-		return r, usage(err, "ftl list PACKAGE shows the revisions there are")
+		return r, usage(err, "ftl list PACKAGE shows the revisions of this host, ftl list --master PACKAGE the bucket's")
 	}
 	return r, nil
 }
@@ -33,7 +50,7 @@ func parseRevision(arg string) (revision.Revision, error) {
 func parsePackage(arg string) (revision.Package, error) {
 	pkg, err := revision.ParsePackage(arg)
 	if err != nil {
-		return pkg, usage(err, "ftl list shows the packages there are")
+		return pkg, usage(err, "ftl list shows the packages of this host, ftl list --master the bucket's")
 	}
 	return pkg, nil
 }

@@ -22,7 +22,7 @@ temporary directory, and takes the package through its life: each command is sho
 you would type it, with what it really prints. It needs nothing but this program.`,
 		Example: `  ftl demo
   ftl demo --keep      # and leave the directory to play with`,
-		Args: cobra.NoArgs,
+		Args: none,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return p.demo(command.Context(), keep)
 		},

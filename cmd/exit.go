@@ -49,7 +49,7 @@ func (p *Program) finish(ctx context.Context, err error) int {
 		}
 		p.say("%v", failure)
 		if hint := hintOf(failure); hint != "" {
-			p.say("  %s", hint)
+			p.say("  %s", strings.ReplaceAll(hint, "\n", "\n  "))
 		}
 	}
 	return exitCode(ctx, failures[0])

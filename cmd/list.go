@@ -19,7 +19,7 @@ it prints the revisions, oldest first; after a tab it marks the (active) and the
 (previous) one. On a host these are the revisions that can be jumped to.`,
 		Example: `  ftl list
   ftl list --master my_site | tail -5`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOne("PACKAGE"),
 		RunE: func(command *cobra.Command, args []string) error {
 			switch {
 			case onMaster && len(args) == 0:

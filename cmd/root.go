@@ -4,7 +4,9 @@ package cmd
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -25,14 +27,23 @@ func (p *Program) Run(ctx context.Context, args []string) int {
 	p.Stdout = out
 	root := p.newRoot()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	command, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		err = out.failure()
 	}
 	if err != nil && !p.started {
-		err = usage(err, "ftl --help, or ftl COMMAND --help")
+		err = usage(err, example(command))
 	}
 	return p.finish(ctx, err)
+}
+
+// example shows how a command is used.
+func example(command *cobra.Command) string {
+	if !command.HasParent() {
+		return "ftl --help shows the commands"
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(command.Example), "\n")
+	return "for example: " + first + "\n" + command.CommandPath() + " --help shows more"
 }
 
 const long = `FTL deploys software with nothing but a bucket.
@@ -72,7 +83,7 @@ func (p *Program) newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:          showHelp,
 		PersistentPreRun: func(*cobra.Command, []string) {
 			p.started = true
 		},
@@ -89,9 +100,22 @@ func (p *Program) newRoot() *cobra.Command {
 		switch command.Name() {
 		case "completion":
 			command.Example = "  source <(ftl completion bash)"
+			command.Args, command.RunE = cobra.NoArgs, showHelp
 		case "help":
 			command.Example = "  ftl help jump"
+			command.Args = knownCommand
 		}
 	}
 	return root
+}
+
+func showHelp(command *cobra.Command, _ []string) error { return command.Help() }
+
+// knownCommand is a check that the arguments name a command to be explained.
+func knownCommand(help *cobra.Command, args []string) error {
+	_, rest, err := help.Root().Find(args)
+	if err != nil || len(rest) > 0 {
+		return fmt.Errorf("unknown command %q", strings.Join(args, " "))
+	}
+	return nil
 }

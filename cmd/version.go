@@ -13,7 +13,7 @@ func (p *Program) newVersion() *cobra.Command {
 		Use:     "version",
 		Short:   "Print the version of ftl, its commit and its Go version",
 		Example: "  ftl version",
-		Args:    cobra.NoArgs,
+		Args:    none,
 		RunE: func(*cobra.Command, []string) error {
 			fmt.Fprintf(p.Stdout, "ftl %s, commit %s, %s\n", version(), commit(), runtime.Version())
 			return nil
