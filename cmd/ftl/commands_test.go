@@ -164,8 +164,17 @@ func bucketAge(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	age, err := time.ParseDuration(args[1])
 	ts.Check(err)
-	then := time.Now().Add(-age)
-	ts.Check(os.Chtimes(filepath.Join(ts.Value(bucketDir).(string), args[0]), then, then))
+	dir, key, then := ts.Value(bucketDir).(string), args[0], time.Now().Add(-age)
+	was, err := bucket(ts).Stat(context.Background(), key)
+	ts.Check(err)
+	ts.Check(os.Chtimes(filepath.Join(dir, key), then, then))
+	now, err := bucket(ts).Stat(context.Background(), key)
+	ts.Check(err)
+	if now.Metadata == nil && was.Metadata != nil {
+		// A directory keeps the metadata under the ETag, which has changed with the time.
+		meta := filepath.Join(dir, ".meta", key+".")
+		ts.Check(os.Rename(meta+was.ETag, meta+now.ETag))
+	}
 }
 
 // Scripts wait for files that a process in the background makes or deletes.

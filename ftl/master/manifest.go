@@ -186,7 +186,7 @@ func amount(to *int64) func(string) error {
 
 // unquote undoes word.
 func unquote(value string) string {
-	if plain, err := strconv.Unquote(value); err == nil {
+	if plain, err := strconv.Unquote(value); err == nil && value[0] == '"' {
 		return plain
 	}
 	return value

@@ -202,6 +202,18 @@ func (e Entry) String() string {
 	return line
 }
 
+// signature says who wrote the entry and when, as far as it tells.
+func (e Entry) signature() string {
+	var text string
+	if e.By != "" {
+		text += " by " + e.By
+	}
+	if !e.At.IsZero() {
+		text += " at " + e.At.UTC().Format(time.RFC3339)
+	}
+	return text
+}
+
 // word quotes a value only where it needs to be, so that a line stays easy to
 // read and to cut.
 func word(value string) string {
@@ -215,17 +227,20 @@ func word(value string) string {
 // add returns the bytes of the marker with one more entry, whose serial it
 // sets: one more than the last, and at least the Unix time, so that it rises
 // also where the marker was deleted in between.
-func (m Marker) add(entry *Entry) []byte {
+func (m Marker) add(entry *Entry) ([]byte, error) {
 	entry.Serial = entry.At.Unix()
 	if active, ok := m.Active(); ok {
 		entry.Serial = max(active.Serial+1, entry.Serial)
+	}
+	if entry.Serial > maxSerial {
+		return nil, fmt.Errorf("%s has the serial %d, and no greater one can be read", markerKey(m.Package), entry.Serial-1)
 	}
 	var text bytes.Buffer
 	fmt.Fprintln(&text, *entry)
 	for _, old := range m.Entries[:min(len(m.Entries), maxEntries-1)] {
 		fmt.Fprintln(&text, old)
 	}
-	return text.Bytes()
+	return text.Bytes(), nil
 }
 
 // find returns the entry that the command with this op wrote.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"time"
@@ -53,29 +54,46 @@ type JumpOptions struct {
 // ftl.Refused says that somebody else blessed something at the same time, and
 // who.
 func (m *Master) Jump(ctx context.Context, r revision.Revision, opts JumpOptions) error {
+	if len(opts.Note) > maxNote {
+		return longNote(opts.Note)
+	}
 	marker, err := m.prepare(ctx, r.Package())
 	if err != nil {
-		return err
+		return during(err, "bless %s", r)
 	}
-	if active, ok := marker.Active(); ok && active.Revision == r && !opts.Again {
-		m.report(ftl.Event{Package: r.Package(), Revision: r, Step: ftl.Bless, State: ftl.Success, Message: "is already blessed"})
-		return nil
-	}
-	return m.bless(ctx, marker, Entry{Revision: r, Kind: KindJump, Note: opts.Note})
+	entry := Entry{Revision: r, Kind: KindJump, Note: opts.Note}
+	return during(m.bless(ctx, marker, entry, opts.Again), "bless %s", r)
 }
 
 // JumpBack blesses the newest revision of the marker that is not the active one.
 func (m *Master) JumpBack(ctx context.Context, pkg revision.Package, note string) error {
+	if len(note) > maxNote {
+		return longNote(note)
+	}
 	marker, err := m.prepare(ctx, pkg)
 	if err != nil {
-		return err
+		return during(err, "jump back %s", pkg)
 	}
 	previous, ok := marker.Previous()
 	if !ok {
-		return ftl.Errorf(ftl.NotFound, "bless a revision by its name: ftl jump --master "+pkg.String()+".ID",
-			"the master of %s has no previous revision", pkg)
+		blessed := "nothing"
+		if active, ok := marker.Active(); ok {
+			blessed = "nothing but " + active.Revision.String()
+		}
+		return ftl.Errorf(ftl.NotFound, "see what there is: ftl list --master "+pkg.String()+"; then: ftl jump --master REVISION",
+			"%s of %s was blessed yet, so there is no previous revision", blessed, pkg)
 	}
-	return m.bless(ctx, marker, Entry{Revision: previous.Revision, Kind: KindJumpBack, Note: note})
+	entry := Entry{Revision: previous.Revision, Kind: KindJumpBack, Note: note}
+	return during(m.bless(ctx, marker, entry, true), "jump back to %s", previous.Revision)
+}
+
+// during says what was being done when the bucket failed. The other failures
+// say it themselves.
+func during(err error, format string, args ...any) error {
+	if _, told := errors.AsType[*ftl.Error](err); told || err == nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), err)
 }
 
 // prepare reads the marker, and makes sure that the bucket keeps the condition
@@ -91,14 +109,18 @@ func (m *Master) prepare(ctx context.Context, pkg revision.Package) (marker Mark
 }
 
 // bless writes the marker with one more entry, if it still is the marker that
-// was read and the revision exists, before and after.
-func (m *Master) bless(ctx context.Context, marker Marker, entry Entry) error {
-	if len(entry.Note) > maxNote {
-		return ftl.Errorf(ftl.Refused, "", "the note is longer than %d bytes", maxNote)
-	}
+// was read and the revision exists, before and after. For the active revision
+// it does so only if it is wanted again.
+func (m *Master) bless(ctx context.Context, marker Marker, entry Entry, again bool) error {
 	manifest, err := m.complete(ctx, entry.Revision)
 	if err != nil {
 		return err
+	}
+	event := ftl.Event{Package: marker.Package, Revision: entry.Revision, Step: ftl.Bless, State: ftl.Success}
+	if active, ok := marker.Active(); ok && active.Revision == entry.Revision && !again {
+		event.Message = "already; nothing to do"
+		m.report(event)
+		return nil
 	}
 	entry.Op, entry.At, entry.By = newOp(), m.now(), m.By
 	if err := m.writeMarker(ctx, marker, &entry); err != nil {
@@ -107,7 +129,7 @@ func (m *Master) bless(ctx context.Context, marker Marker, entry Entry) error {
 	if err := m.stillThere(ctx, manifest); err != nil {
 		return err
 	}
-	m.report(ftl.Event{Package: marker.Package, Revision: entry.Revision, Step: ftl.Bless, State: ftl.Success})
+	m.report(event)
 	return nil
 }
 
@@ -131,8 +153,11 @@ func (m *Master) complete(ctx context.Context, r revision.Revision) (Manifest, e
 // was read. When the condition fails, it may be by our own write, whose answer
 // was lost; the op in the marker tells.
 func (m *Master) writeMarker(ctx context.Context, marker Marker, entry *Entry) error {
-	text := marker.add(entry)
-	err := m.put(ctx, markerKey(marker.Package), text, store.PutOptions{
+	text, err := marker.add(entry)
+	if err != nil {
+		return err
+	}
+	err = m.put(ctx, markerKey(marker.Package), text, store.PutOptions{
 		IfAbsent: marker.etag == "", IfMatch: marker.etag, Metadata: map[string]string{metadataOp: entry.Op},
 	})
 	if !errors.Is(err, store.ErrPrecondition) {
@@ -150,7 +175,7 @@ func (m *Master) writeMarker(ctx context.Context, marker Marker, entry *Entry) e
 		return ftl.Errorf(ftl.Refused, "run it again", "the marker of %s was deleted at the same time", marker.Package)
 	}
 	return ftl.Errorf(ftl.Refused, "look at it, then run yours again if it is still right",
-		"somebody was faster: %s was blessed by %s at %s", winner.Revision, winner.By, winner.At.Format(time.RFC3339))
+		"somebody was faster: %s was blessed%s", winner.Revision, winner.signature())
 }
 
 // How long a blessing waits for the manifest of a revision that is being purged

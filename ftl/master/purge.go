@@ -26,9 +26,9 @@ type PurgeOptions struct {
 // previous one unless it is forced, also if it is blessed while it is purged.
 func (m *Master) Purge(ctx context.Context, r revision.Revision, opts PurgeOptions) error {
 	if _, err := m.prepare(ctx, r.Package()); err != nil {
-		return err
+		return during(err, "purge %s", r)
 	}
-	return m.purge(ctx, r, opts)
+	return during(m.purge(ctx, r, opts), "purge %s", r)
 }
 
 func (m *Master) purge(ctx context.Context, r revision.Revision, opts PurgeOptions) error {
@@ -108,11 +108,11 @@ func (m *Master) read(ctx context.Context, key string) ([]byte, error) {
 func (m *Master) Clean(ctx context.Context, pkg revision.Package, keep int) error {
 	marker, err := m.prepare(ctx, pkg)
 	if err != nil {
-		return err
+		return during(err, "clean %s", pkg)
 	}
 	contents, err := ReadContents(ctx, m.Bucket, pkg)
 	if err != nil {
-		return err
+		return during(err, "clean %s", pkg)
 	}
 	if len(contents.Revisions)+len(contents.loose)+len(marker.Entries) == 0 {
 		return unknownPackage(pkg)
@@ -123,13 +123,20 @@ func (m *Master) Clean(ctx context.Context, pkg revision.Package, keep int) erro
 		if r == active.Revision || r == previous.Revision {
 			continue
 		}
-		if err := m.purge(ctx, r, PurgeOptions{}); err != nil {
-			return err
+		err := m.purge(ctx, r, PurgeOptions{})
+		if failure, ok := errors.AsType[*ftl.Error](err); ok && failure.Kind == ftl.NotFound {
+			continue // somebody else has purged it meanwhile
+		}
+		if err != nil {
+			return during(err, "clean %s: purge %s", pkg, r)
 		}
 	}
-	return m.cleanLeftovers(ctx, pkg, contents)
+	return during(m.cleanLeftovers(ctx, pkg, contents), "clean %s", pkg)
 }
 
+// cleanLeftovers removes the archives that became old without getting a
+// manifest. One whose manifest is on its way out or back, because its revision
+// is being purged at this moment, is none of them.
 func (m *Master) cleanLeftovers(ctx context.Context, pkg revision.Package, contents Contents) error {
 	foreign := 0
 	for _, archive := range contents.loose {
@@ -145,6 +152,13 @@ func (m *Master) cleanLeftovers(ctx context.Context, pkg revision.Package, conte
 		case contents.Date.Sub(object.Modified) < leftoverAge:
 			continue
 		}
+		wanted, err := m.wanted(ctx, archive.revision)
+		if err != nil {
+			return err
+		}
+		if wanted {
+			continue
+		}
 		if err := m.Bucket.Delete(ctx, archive.Key); err != nil {
 			return err
 		}
@@ -154,7 +168,26 @@ func (m *Master) cleanLeftovers(ctx context.Context, pkg revision.Package, conte
 		})
 	}
 	if foreign > 0 {
-		m.warn("%d objects of %s were not spooled by this ftl and are left alone", foreign, pkg)
+		m.warn("%s: objects that were not spooled by this ftl, and are left alone: %d", pkg, foreign)
 	}
 	return nil
+}
+
+// wanted reports whether the marker names r as active or previous, or r has a
+// manifest after all.
+func (m *Master) wanted(ctx context.Context, r revision.Revision) (bool, error) {
+	marker, err := ReadMarker(ctx, m.Bucket, r.Package())
+	if err != nil {
+		return false, err
+	}
+	active, _ := marker.Active()
+	previous, _ := marker.Previous()
+	if r == active.Revision || r == previous.Revision {
+		return true, nil
+	}
+	_, err = m.Bucket.Stat(ctx, manifestKey(r))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
