@@ -76,7 +76,7 @@ func (p *pkg) change(ctx context.Context, f func(*lock, *state) error) error {
 		}
 		return f(l, st)
 	})
-	return errors.Join(err, syncing.release(), p.empty(p.trash()))
+	return errors.Join(err, p.empty(p.trash()), syncing.release())
 }
 
 // removeUnwanted removes a revision for sync, which gives up the lock between
@@ -182,7 +182,7 @@ func (h *Host) RemovePackage(ctx context.Context, name revision.Package, opts Re
 				return errors.Join(unJumpFailed, err)
 			}
 		}
-		*st = state{Format: stateFormat, Seen: st.Seen, Acted: st.Acted, Removed: true}
+		*st = state{Format: stateFormat, Seen: st.Seen, Looked: st.Looked, Removed: true}
 		if err := p.writeState(st); err != nil {
 			return errors.Join(unJumpFailed, err)
 		}

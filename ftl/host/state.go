@@ -30,6 +30,9 @@ type state struct {
 	// is done with: flipped to, or already current, or overruled by hand.
 	Seen  mark `json:"seen"`
 	Acted mark `json:"acted"`
+	// Looked is set once a sync has read the master, also where nothing was
+	// blessed there.
+	Looked bool `json:"looked"`
 	// Jump is the jump in flight, also one whose post-jump failed.
 	Jump *flight `json:"jump,omitempty"`
 	// Failures are those of hooks that sync tries again later.
@@ -62,6 +65,29 @@ func (m mark) after(old mark) bool {
 		return m.Serial > old.Serial
 	}
 	return m.Serial == 0 && m.Revision != old.Revision
+}
+
+// overruled is the serial of Acted where a person has chosen a revision before
+// any sync has looked at the master: what is newest there is then done with.
+const overruled = -1
+
+// overrule makes what a person has chosen stand until the master changes.
+func (s *state) overrule() {
+	s.Acted = s.Seen
+	if !s.Looked {
+		s.Acted.Serial = overruled
+	}
+}
+
+// look notes the master's newest entry, which is zero where nothing is blessed.
+func (s *state) look(newest mark) {
+	s.Looked = true
+	if newest.after(s.Seen) {
+		s.Seen = newest
+	}
+	if s.Acted.Serial == overruled {
+		s.Acted = s.Seen
+	}
 }
 
 // phase is how far a jump is. It is written before the phase begins.
@@ -186,7 +212,7 @@ func (p *pkg) readState() (*state, error) {
 		return nil, err
 	}
 	st := new(state)
-	if err := json.Unmarshal(data, st); err != nil {
+	if err := st.parse(data, p.name); err != nil {
 		return nil, &ftl.Error{
 			Hint: "jump and jump-back set it aside and go on with what current and previous point to",
 			Err:  fmt.Errorf("%w: %s: %w", errState, p.statePath(), err),
@@ -199,6 +225,29 @@ func (p *pkg) readState() (*state, error) {
 		st.Ready = make(map[revision.Revision]ready)
 	}
 	return st, nil
+}
+
+// parse reads the text of a state, and refuses one that ftl would not have
+// written.
+func (s *state) parse(data []byte, name revision.Package) error {
+	if err := json.Unmarshal(data, s); err != nil {
+		return err
+	}
+	if s.Format < 1 {
+		return errors.New("it has no format")
+	}
+	if s.Format > stateFormat || s.Jump == nil {
+		return nil
+	}
+	switch s.Jump.Phase {
+	case phasePreJump, phaseUnJump, phaseSwap, phasePostJump:
+	default:
+		return fmt.Errorf("its jump is in the phase %q, which there is not", s.Jump.Phase)
+	}
+	if s.Jump.To.Package() != name {
+		return fmt.Errorf("its jump goes to %q, which is not a revision of %s", s.Jump.To, name)
+	}
+	return nil
 }
 
 func (p *pkg) adopt() (*state, error) {

@@ -112,28 +112,43 @@ func (p *pkg) sync(ctx context.Context, open func() (store.Bucket, error), opts 
 	if err := p.tidy(ctx); err != nil {
 		return err
 	}
+	bucket, newest, todo, err := p.look(ctx, open)
+	if err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		// What a jump has left to do needs no bucket.
+		return errors.Join(err, p.follow(ctx, mark{}))
+	}
+	return p.carryOut(ctx, l, bucket, newest, todo)
+}
+
+// look reads what the bucket says, and plans. The entry is the one to follow,
+// zero where there is none.
+func (p *pkg) look(ctx context.Context, open func() (store.Bucket, error)) (store.Bucket, mark, plan, error) {
+	none := func(err error) (store.Bucket, mark, plan, error) { return nil, mark{}, plan{}, err }
 	bucket, err := open()
 	if err != nil {
-		return err
+		return none(err)
 	}
 	// The marker first: what it names is then in the listing.
 	marker, err := master.ReadMarker(ctx, bucket, p.name)
 	if err != nil {
-		return err
+		return none(err)
 	}
 	contents, err := master.ReadContents(ctx, bucket, p.name)
 	if err != nil {
-		return err
+		return none(err)
 	}
 	st, err := p.see(ctx, marker)
 	if err != nil {
-		return err
+		return none(err)
 	}
-	plan, err := p.plan(st, marker, contents)
+	todo, err := p.plan(st, marker, contents)
 	if err != nil {
-		return err
+		return none(err)
 	}
-	return p.carryOut(ctx, l, bucket, p.toFollow(st, marker), plan)
+	return bucket, p.toFollow(st, marker), todo, nil
 }
 
 // toFollow returns the marker's newest entry, and none where that is older than
@@ -200,16 +215,17 @@ func (p *pkg) see(ctx context.Context, marker master.Marker) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	active, ok := marker.Active()
-	if !ok && st.Seen != (mark{}) {
+	active, blessed := marker.Active()
+	if !blessed && st.Seen != (mark{}) {
 		return nil, ftl.Errorf(ftl.NotFound, "bless the revision again: ftl jump --master "+st.Seen.Revision.String(),
 			"the marker of %s is gone from the bucket; this host keeps what it has", p.name)
 	}
-	if newest := markOf(active); ok && newest.after(st.Seen) {
-		st.Seen = newest
-		return st, p.update(ctx, func(st *state) { st.Seen = newest })
+	newest := markOf(active)
+	if st.Looked && !newest.after(st.Seen) {
+		return st, nil
 	}
-	return st, nil
+	st.look(newest)
+	return st, p.update(ctx, func(st *state) { st.look(newest) })
 }
 
 func (p *pkg) plan(st *state, marker master.Marker, contents master.Contents) (plan, error) {
@@ -223,9 +239,11 @@ func (p *pkg) plan(st *state, marker master.Marker, contents master.Contents) (p
 	}
 	active, blessed := marker.Active()
 	previous, _ := marker.Previous()
+	// A revision that somebody has deleted by hand is to be fetched again.
+	present := slices.DeleteFunc(st.readyRevisions(), func(r revision.Revision) bool { return !slices.Contains(local, r) })
 	todo := decide(view{
 		bucket: contents.Revisions, active: active.Revision, activePrevious: previous.Revision,
-		local: local, ready: st.readyRevisions(), links: links, keep: p.host.Keep,
+		local: local, ready: present, links: links, keep: p.host.Keep,
 	})
 	if st.Jump != nil {
 		todo.remove = slices.DeleteFunc(todo.remove, func(r revision.Revision) bool { return r == st.Jump.To || r == st.Jump.From })
