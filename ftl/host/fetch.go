@@ -27,8 +27,13 @@ import (
 //
 //	stage → verify → unpack → sync to disk → rename into revs → post-sync → sync to disk → ready
 
-// obtainByName is obtain for a revision that may not be in the bucket.
+// obtainByName is obtain for a revision that may not be in the bucket, or that
+// somebody has made ready since it was looked for.
 func (p *pkg) obtainByName(ctx context.Context, l *lock, r revision.Revision) error {
+	st, err := p.readState()
+	if err != nil || st.isReady(r) && p.checkTree(r) == nil {
+		return err
+	}
 	bucket, err := p.host.Open(ctx)
 	if err != nil {
 		return err
@@ -169,7 +174,7 @@ func (p *pkg) place(r revision.Revision, stage string) error {
 func (p *pkg) makeReady(ctx context.Context, l *lock, r revision.Revision, how ready) error {
 	p.postSync.Lock() // of several revisions that are fetched at once, one at a time
 	defer p.postSync.Unlock()
-	st, err := p.readOrAdoptState()
+	st, err := p.readState()
 	if err != nil {
 		return err
 	}
@@ -203,7 +208,7 @@ func (p *pkg) makeReady(ctx context.Context, l *lock, r revision.Revision, how r
 // take, so that what was fetched is not lost to a jump that is going on.
 func (p *pkg) update(ctx context.Context, change func(*state)) error {
 	return p.withLock(ctx, patience{wait: p.host.hookTimeout() + p.host.lockWait()}, func(*lock) error {
-		st, err := p.readOrAdoptState()
+		st, err := p.readState()
 		if err != nil {
 			return err
 		}

@@ -72,8 +72,12 @@ func (p *pkg) manualJump(ctx context.Context, opts JumpOptions, reason reason, c
 	if err := p.obtainByName(ctx, syncing, missing.revision); err != nil {
 		return errors.Join(err, syncing.release())
 	}
-	// Nobody may remove it again before the jump, so that lock is kept.
-	return errors.Join(p.withLock(ctx, patience, jump), syncing.release())
+	// Nobody may remove it again before the jump, so that lock is kept until
+	// the other one is held.
+	err = p.withLock(ctx, patience, func(l *lock) error {
+		return errors.Join(syncing.release(), p.manualJumpLocked(ctx, l, reason, choose))
+	})
+	return errors.Join(err, syncing.release())
 }
 
 // begin makes sure that the package's tree may be changed by this process.
@@ -105,10 +109,7 @@ func (p *pkg) manualJumpLocked(ctx context.Context, l *lock, reason reason, choo
 		return err
 	}
 	if err := p.rollForward(ctx, l, st); err != nil {
-		if _, ok := errors.AsType[*ftl.Error](err); !ok {
-			return err
-		}
-		p.host.warn("%s: %v", p.name, err) // a hook of the interrupted jump must not block this one
+		return err
 	}
 	links, err := p.links()
 	if err != nil {
@@ -119,13 +120,14 @@ func (p *pkg) manualJumpLocked(ctx context.Context, l *lock, reason reason, choo
 	case err != nil:
 		return err
 	case to == links.current && st.Jump != nil:
+		st.overrule()
 		st.Jump.Tries = 0
 		return p.retryPostJump(ctx, l, st)
 	case to == links.current:
-		st.Acted = st.Seen
+		st.overrule()
 		p.report(ftl.Event{Revision: to, Step: ftl.Flip, State: ftl.Success, Message: "is already active"})
 		return p.writeState(st)
-	case !st.isReady(to):
+	case !st.isReady(to) || p.checkTree(to) != nil:
 		return &notReadyError{to}
 	}
 	return p.jump(ctx, l, st, links, flight{To: to, Reason: reason})
@@ -222,7 +224,7 @@ func (p *pkg) swap(st *state) error {
 	}
 	p.report(ftl.Event{Revision: f.To, Step: ftl.Flip, State: ftl.Success, Message: was})
 	if f.Mark == (mark{}) {
-		st.Acted = st.Seen
+		st.overrule()
 	} else if f.Mark.after(st.Acted) {
 		st.Acted = f.Mark
 	}
@@ -246,8 +248,18 @@ func (p *pkg) land(st *state, failed error) error {
 
 // rollForward takes up a jump that was interrupted before its links were
 // flipped, or in between. What is left to do after the flip is not done here: a
-// newer jump supersedes it.
+// newer jump supersedes it. A hook that fails is only told of, as it must not
+// block what the command is about.
 func (p *pkg) rollForward(ctx context.Context, l *lock, st *state) error {
+	err := p.takeUp(ctx, l, st)
+	if failure, ok := errors.AsType[*ftl.Error](err); ok && failure.Kind == ftl.HookFailed && !interrupted(err) {
+		p.host.warn("%s: %v", p.name, err)
+		return nil
+	}
+	return err
+}
+
+func (p *pkg) takeUp(ctx context.Context, l *lock, st *state) error {
 	f := st.Jump
 	if f == nil || f.Phase == phasePostJump {
 		return nil
@@ -271,16 +283,15 @@ func (p *pkg) rollForward(ctx context.Context, l *lock, st *state) error {
 // have stopped the old one: the old one's post-jump starts it again.
 func (p *pkg) returnTo(ctx context.Context, l *lock, st *state) error {
 	f := st.Jump
-	if f.From != (revision.Revision{}) {
-		err := p.runHook(ctx, l, st, hookRun{
-			name: hooks.PostJump, of: f.From, old: f.To, new: f.From, reason: f.Reason, attempt: f.Tries + 1, recovery: true,
-		})
-		if err != nil {
-			return err
-		}
+	if f.From == (revision.Revision{}) {
+		st.Jump = nil
+		return p.writeState(st)
 	}
-	st.Jump = nil
-	return p.writeState(st)
+	f.To, f.From = f.From, f.To
+	if err := p.enter(st, phasePostJump); err != nil {
+		return err
+	}
+	return p.fly(ctx, l, st, true)
 }
 
 // retryPostJump runs post-jump again, of a jump that is done but for it.
