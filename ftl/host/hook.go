@@ -70,6 +70,9 @@ func (p *pkg) hookError(run hookRun, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
+	if notNow(err) {
+		return ftl.Errorf(ftl.HookFailed, "try again later; sync does", "%s of %s says not now: %w", run.name, run.of, err)
+	}
 	return &ftl.Error{Kind: ftl.HookFailed, Hint: "its output: " + p.hookLog(run.of, run.name), Err: err}
 }
 
