@@ -241,7 +241,7 @@ func matchResource(pattern, resource string) bool {
 // code or as a number.
 func rows(t *testing.T) map[string]bool {
 	t.Helper()
-	first := regexp.MustCompile("(?m)^\\| ((?:\\\\\\||[^|])*) \\|")
+	first := regexp.MustCompile(`(?m)^\| ((?:\\\||[^|])*) \|`)
 	code := regexp.MustCompile("`([^`]*)`")
 	found := make(map[string]bool)
 	for _, row := range first.FindAllStringSubmatch(readme(t), -1) {
