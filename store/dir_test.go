@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -177,4 +179,20 @@ func TestDirectoryListsManyFilesFast(t *testing.T) {
 		t.Errorf("listing has %d, %v, want 20,000", len(l.Objects), err)
 	}
 	t.Logf("all of 20,000: %v", time.Since(start))
+}
+
+func TestDirectoryReadsMetadataOfTheSameObject(t *testing.T) {
+	b, _ := openDir(t)
+	storetest.Put(t, b, "k", "start")
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() { storetest.Put(t, b, "k", fmt.Sprint(i)) })
+		wg.Go(func() {
+			body, o := storetest.Get(t, b, "k", store.GetOptions{})
+			if want := fmt.Sprintf("%x", sha256.Sum256([]byte(body))); o.Metadata["sha256"] != want {
+				t.Errorf("%q has the metadata %v, want the digest %s", body, o.Metadata, want)
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -421,31 +421,28 @@ func testOneReplacerWins(t *testing.T, b store.Bucket) {
 	}
 }
 
-// testReadersSeeWholeObjects reads while others replace: each read is one of
-// the objects, with the metadata of that one.
+// testReadersSeeWholeObjects reads while others replace: each read is all of
+// one of the bodies. Whether its metadata are of the same moment is left out,
+// since not every S3 server replaces both at once.
 func testReadersSeeWholeObjects(t *testing.T, b store.Bucket) {
 	bodies := []string{strings.Repeat("a", 70_000), strings.Repeat("b", 50_000)}
-	write := func(i int) error {
-		opts := store.PutOptions{Metadata: map[string]string{"is": bodies[i][:1]}}
-		_, err := put(t.Context(), b, "k", bodies[i], opts)
-		return err
-	}
-	if err := write(0); err != nil {
-		t.Fatal(err)
-	}
+	Put(t, b, "k", bodies[0])
 	var g errgroup.Group
 	for i := range 10 {
-		g.Go(func() error { return write(i % 2) })
 		g.Go(func() error {
-			r, o, err := b.Get(t.Context(), "k", store.GetOptions{})
+			_, err := put(t.Context(), b, "k", bodies[i%2], store.PutOptions{})
+			return err
+		})
+		g.Go(func() error {
+			r, _, err := b.Get(t.Context(), "k", store.GetOptions{})
 			if err != nil {
 				return err
 			}
 			body, err := io.ReadAll(r)
-			if err != nil || !slices.Contains(bodies, string(body)) || o.Metadata["is"] != string(body[:1]) {
-				return fmt.Errorf("read %d bytes with %v: %v", len(body), o.Metadata, err)
+			if err == nil && !slices.Contains(bodies, string(body)) {
+				err = fmt.Errorf("read %d bytes that are of no object", len(body))
 			}
-			return r.Close()
+			return errors.Join(err, r.Close())
 		})
 	}
 	if err := g.Wait(); err != nil {
