@@ -50,6 +50,8 @@ type holder struct {
 	Command string        `json:"command"`
 	Since   time.Time     `json:"since"`
 	Hook    *runningHook  `json:"hook,omitempty"`
+	// Released is set when the holder has given the lock back.
+	Released bool `json:"released,omitempty"`
 }
 
 // runningHook is a hook that runs under a lock.
@@ -78,7 +80,7 @@ func (p *pkg) lock(ctx context.Context, name lockName, patience patience) (*lock
 	l := &lock{pkg: p, name: name, holder: holder{Process: self, Command: p.host.Command, Since: time.Now()}}
 	deadline := time.Now().Add(patience.wait)
 	for {
-		if l.flock, err = p.tryLock(name); err != nil {
+		if l.flock, err = p.tryLock(name, self); err != nil {
 			return nil, err
 		}
 		if l.flock != nil {
@@ -92,7 +94,7 @@ func (p *pkg) lock(ctx context.Context, name lockName, patience patience) (*lock
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, context.Cause(ctx)
 		case <-time.After(lockPoll):
 		}
 	}
@@ -107,12 +109,16 @@ func (p *pkg) lock(ctx context.Context, name lockName, patience patience) (*lock
 
 // tryLock returns nil when somebody else holds the lock. The lock is on the
 // file, not on its name: if the file was deleted or replaced meanwhile, another
-// process holds the lock that counts, so that is tried again.
-func (p *pkg) tryLock(name lockName) (*flock.Flock, error) {
+// process holds the lock that counts, so that is tried again; and if the holder
+// by the record is still at work, its lock was deleted under it and counts.
+func (p *pkg) tryLock(name lockName, self hooks.Process) (*flock.Flock, error) {
 	path := filepath.Join(p.dir, name.file)
 	for {
 		f := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW), flock.SetPermissions(0o600))
 		locked, err := f.TryLock()
+		if errors.Is(err, unix.ELOOP) {
+			return nil, ftl.Errorf(ftl.Refused, "find out who made it, then delete it", "%s is a symbolic link", path)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
@@ -125,12 +131,26 @@ func (p *pkg) tryLock(name lockName) (*flock.Flock, error) {
 		}
 		named, err := os.Lstat(path)
 		if err == nil && os.SameFile(held, named) {
+			atWork, err := p.holderAtWork(name, self)
+			if err != nil || atWork {
+				return nil, errors.Join(err, f.Close())
+			}
 			return f, nil
 		}
 		if closed := f.Close(); closed != nil || err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, errors.Join(err, closed)
 		}
 	}
+}
+
+// holderAtWork reports whether another process has not given the lock back, and
+// lives.
+func (p *pkg) holderAtWork(name lockName, self hooks.Process) (bool, error) {
+	last, ok := p.readHolder(name)
+	if !ok || last.Released || last.Process == self {
+		return false, nil
+	}
+	return last.Process.Alive()
 }
 
 // whileBusy looks at the lock's holder: it refuses to wait for a hook that
@@ -183,21 +203,36 @@ func (l *lock) settle(ctx context.Context, patience patience) error {
 	if !ok || last.Hook == nil {
 		return nil
 	}
-	if patience.interrupt {
-		return l.pkg.interrupt(ctx, *last.Hook)
+	if err := l.adopt(ctx, *last.Hook, patience); err != nil {
+		return err
 	}
-	alive, err := last.Hook.Process.Alive()
+	l.Hook = nil
+	return nil
+}
+
+// adopt keeps the record of a hook that another ftl has started until it has
+// ended: this one may be killed too.
+func (l *lock) adopt(ctx context.Context, hook runningHook, patience patience) error {
+	l.Hook = &hook
+	if patience.interrupt {
+		return l.pkg.interrupt(ctx, hook)
+	}
+	alive, err := hook.Process.Alive()
 	if err != nil || !alive {
 		return err
 	}
-	left := l.pkg.host.hookTimeout() - time.Since(last.Hook.Since)
-	l.pkg.host.warn("%s: waiting for %s of %s (pid %d), which outlived its ftl", l.pkg.name, last.Hook.Name, last.Hook.Revision, last.Hook.Process.PID)
-	waiting, cancel := context.WithTimeout(ctx, max(left, 0))
-	defer cancel()
-	if err := last.Hook.Process.Wait(waiting); err == nil || ctx.Err() != nil {
+	if err := l.record(); err != nil {
 		return err
 	}
-	return l.pkg.interrupt(ctx, *last.Hook)
+	timeout := l.pkg.host.hookTimeout()
+	left := min(timeout, timeout-time.Since(hook.Since)) // the clock may have been set back
+	l.pkg.host.warn("%s: waiting for %s of %s (pid %d), which outlived its ftl", l.pkg.name, hook.Name, hook.Revision, hook.Process.PID)
+	waiting, cancel := context.WithTimeout(ctx, max(left, 0))
+	defer cancel()
+	if err := hook.Process.Wait(waiting); err == nil || ctx.Err() != nil {
+		return err
+	}
+	return l.pkg.interrupt(ctx, hook)
 }
 
 // enterHook records the hook that is about to run; leaveHook that it has ended.
@@ -206,7 +241,14 @@ func (l *lock) enterHook(process hooks.Process, name hooks.Name, r revision.Revi
 	return l.record()
 }
 
+// One that could not be ended stays on record.
 func (l *lock) leaveHook() error {
+	if l.Hook == nil {
+		return nil
+	}
+	if alive, err := l.Hook.Process.Alive(); err != nil || alive {
+		return err
+	}
 	l.Hook = nil
 	return l.record()
 }
@@ -235,17 +277,33 @@ func (p *pkg) readHolder(name lockName) (holder, bool) {
 	return h, true
 }
 
-func (l *lock) release() error { return l.flock.Close() }
+// release gives the lock back. To do it again is no error.
+func (l *lock) release() error {
+	if !l.flock.Locked() {
+		return nil
+	}
+	l.Released = true
+	err := l.record()
+	if errors.Is(err, fs.ErrNotExist) { // the package was removed
+		err = nil
+	}
+	return errors.Join(err, l.flock.Close())
+}
 
 // busy says who holds a lock.
 func (p *pkg) busy(name lockName) error {
 	const hint = "wait for it; if it is stuck in a hook, --interrupt of jump and jump-back ends that"
 	held, ok := p.readHolder(name)
-	if alive, err := held.Process.Alive(); !ok || err != nil || !alive {
+	if alive, err := held.Process.Alive(); !ok || held.Released || err != nil || !alive {
 		return ftl.Errorf(ftl.Busy, hint, "another ftl is at work on %s", p.name)
 	}
 	who := fmt.Sprintf("another ftl is at work on %s: %q, pid %d, for %v",
 		p.name, held.Command, held.Process.PID, time.Since(held.Since).Round(time.Second))
+	if name == syncLock && held.Hook == nil { // a sync that jumps holds both
+		if other, ok := p.readHolder(changeLock); ok && other.Process == held.Process {
+			held.Hook = other.Hook
+		}
+	}
 	if held.Hook != nil {
 		who += fmt.Sprintf(", in %s of %s (pid %d) for %v",
 			held.Hook.Name, held.Hook.Revision, held.Hook.Process.PID, time.Since(held.Hook.Since).Round(time.Second))
