@@ -98,6 +98,9 @@ func (h *Host) Revisions(pkg revision.Package) ([]Listed, error) {
 	if err != nil {
 		return nil, err
 	}
+	if st.Removed {
+		return nil, ftl.Errorf(ftl.NotFound, "to subscribe again: ftl sync "+pkg.String(), "%s was removed from this host", pkg)
+	}
 	links, err := p.links()
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/durable"
@@ -179,7 +180,7 @@ func (h *Host) RemovePackage(ctx context.Context, name revision.Package, opts Re
 		}
 		for _, r := range st.readyRevisions() {
 			if err := p.preRemove(ctx, l, st, r, opts); err != nil {
-				return errors.Join(unJumpFailed, err)
+				return errors.Join(unJumpFailed, err, p.startAgain(ctx, l, st))
 			}
 		}
 		*st = state{Format: stateFormat, Seen: st.Seen, Looked: st.Looked, Removed: true}
@@ -191,15 +192,28 @@ func (h *Host) RemovePackage(ctx context.Context, name revision.Package, opts Re
 }
 
 // unJumpForGood stops the active revision. As in a jump, one whose un-jump
-// fails does not stay for that.
+// fails does not stay for that. Should the removal break off, the state has it
+// that the revision's post-jump has to start it again.
 func (p *pkg) unJumpForGood(ctx context.Context, l *lock, st *state) error {
 	links, err := p.links()
 	if err != nil || links.current == (revision.Revision{}) {
 		return err
 	}
+	st.Jump = &flight{To: links.current, Previous: links.previous, Reason: reasonRemove, Started: time.Now()}
+	if err := p.enter(st, phasePostJump); err != nil {
+		return err
+	}
 	return p.runHook(ctx, l, st, hookRun{
 		name: hooks.UnJump, of: links.current, old: links.current, reason: reasonRemove, attempt: 1,
 	})
+}
+
+// startAgain undoes unJumpForGood for a package that stays.
+func (p *pkg) startAgain(ctx context.Context, l *lock, st *state) error {
+	if st.Jump == nil || ctx.Err() != nil {
+		return nil
+	}
+	return p.fly(ctx, l, st, false)
 }
 
 // removeDir deletes everything of the package but what is shared. When nothing
@@ -209,11 +223,14 @@ func (p *pkg) removeDir() error {
 	os.Remove(p.shared()) // fails when something is in it
 	if _, err := os.Lstat(p.shared()); errors.Is(err, fs.ErrNotExist) {
 		gone := filepath.Join(p.host.Root, "."+p.name.String()+".removed."+rand.Text())
-		if err := os.Rename(p.dir, gone); err != nil {
+		err := os.Rename(p.dir, gone)
+		if err == nil {
+			p.host.report(ftl.Event{Package: p.name, Step: ftl.Remove, State: ftl.Success})
+			return errors.Join(durable.SyncDir(p.host.Root), p.removeAll(gone))
+		}
+		if !errors.Is(err, fs.ErrPermission) { // who owns the package need not own the root
 			return err
 		}
-		p.host.report(ftl.Event{Package: p.name, Step: ftl.Remove, State: ftl.Success})
-		return errors.Join(durable.SyncDir(p.host.Root), p.removeAll(gone))
 	}
 
 	entries, err := os.ReadDir(p.dir)
