@@ -29,7 +29,7 @@ there when it broke off, a day after.`,
 				}
 				return m.Clean(command.Context(), pkg, keep)
 			}
-			h, err := p.host(command, args)
+			h, err := p.host(command)
 			if err != nil {
 				return err
 			}

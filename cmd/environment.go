@@ -97,7 +97,7 @@ var hostSettings = []setting{settingRoot, settingNode, settingHookTimeout, setti
 
 // host returns the host that a command acts on. Of the bucket it asks nothing
 // before it is needed.
-func (p *Program) host(command *cobra.Command, args []string) (*host.Host, error) {
+func (p *Program) host(command *cobra.Command) (*host.Host, error) {
 	root := p.value(command, settingRoot)
 	if root == "" {
 		return nil, settingRoot.missing()
@@ -108,7 +108,7 @@ func (p *Program) host(command *cobra.Command, args []string) (*host.Host, error
 	}
 	h := &host.Host{
 		Root: root, Node: p.node(command), Version: version(),
-		Command: strings.Join(append([]string{command.CommandPath()}, args...), " "),
+		Command: strings.Join(append([]string{"ftl"}, p.args...), " "),
 		Report:  p.printChange, Warn: p.warn, HookOutput: &lineWriter{out: p.Stderr},
 	}
 	if h.HookTimeout, err = p.duration(command, settingHookTimeout, host.DefaultHookTimeout); err != nil {
@@ -116,6 +116,9 @@ func (p *Program) host(command *cobra.Command, args []string) (*host.Host, error
 	}
 	if h.LockWait, err = p.duration(command, settingLockWait, host.DefaultLockWait); err != nil {
 		return nil, err
+	}
+	if h.LockWait == 0 {
+		h.LockWait = 1 // of a Host, zero is the default; here it is not to wait
 	}
 	if p.value(command, settingBucket) != "" {
 		h.Open = func(ctx context.Context) (store.Bucket, error) { return p.bucket(ctx, command) }

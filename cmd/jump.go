@@ -37,7 +37,7 @@ when it next syncs, also the one that is down now.`,
 				}
 				return m.Jump(command.Context(), r, blessing)
 			}
-			h, err := p.hostOnly(command, args, "again", "note")
+			h, err := p.hostOnly(command, "again", "note")
 			if err != nil {
 				return err
 			}
@@ -75,7 +75,7 @@ one was. With --master it blesses the revision that was blessed before.`,
 				}
 				return m.JumpBack(command.Context(), pkg, note)
 			}
-			h, err := p.hostOnly(command, args, "note")
+			h, err := p.hostOnly(command, "note")
 			if err != nil {
 				return err
 			}
@@ -104,9 +104,9 @@ func (p *Program) masterOnly(command *cobra.Command, hostFlags ...string) (*mast
 
 // hostOnly returns the host, for a command with flags that only mean something
 // on the master.
-func (p *Program) hostOnly(command *cobra.Command, args []string, masterFlags ...string) (*host.Host, error) {
+func (p *Program) hostOnly(command *cobra.Command, masterFlags ...string) (*host.Host, error) {
 	if err := onlyWith(command, true, masterFlags...); err != nil {
 		return nil, err
 	}
-	return p.host(command, args)
+	return p.host(command)
 }

@@ -38,7 +38,7 @@ it prints the revisions, oldest first; after a tab it marks the (active) and the
 }
 
 func (p *Program) listPackages(command *cobra.Command) error {
-	h, err := p.host(command, nil)
+	h, err := p.host(command)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (p *Program) listHost(command *cobra.Command, arg string) error {
 	if err != nil {
 		return err
 	}
-	h, err := p.host(command, nil)
+	h, err := p.host(command)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ subscribed any more.`,
   ftl remove my_site`,
 		Args: one("REVISION or PACKAGE"),
 		RunE: func(command *cobra.Command, args []string) error {
-			h, err := p.host(command, args)
+			h, err := p.host(command)
 			if err != nil {
 				return err
 			}

@@ -17,12 +17,14 @@ type Program struct {
 	Stderr io.Writer // everything else
 	Getenv func(string) string
 
+	args    []string
 	started bool // a command has been chosen and its arguments were right
 }
 
 // Run runs the command line that args are, without the program's name, and
 // returns the exit code.
 func (p *Program) Run(ctx context.Context, args []string) int {
+	p.args = args
 	out := &dataWriter{Writer: p.Stdout}
 	p.Stdout = out
 	root := p.newRoot()

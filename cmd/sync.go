@@ -39,7 +39,7 @@ func (p *Program) sync(command *cobra.Command, args []string, opts host.SyncOpti
 		}
 		packages = append(packages, pkg)
 	}
-	h, err := p.host(command, args)
+	h, err := p.host(command)
 	if err != nil {
 		return err
 	}
