@@ -125,7 +125,7 @@ func parseMarker(pkg revision.Package, text string) ([]Entry, error) {
 // parseEntry reads a revision's name and then key=value words, of which those
 // with an unknown key are left alone.
 func parseEntry(line string) (Entry, error) {
-	name, rest, _ := strings.Cut(line, " ")
+	name, rest := cutBlank(line)
 	r, err := revision.Parse(name)
 	if err != nil {
 		return Entry{}, err
@@ -150,12 +150,12 @@ func parseEntry(line string) (Entry, error) {
 func nextWord(s string) (key, value, rest string, err error) {
 	end := strings.IndexAny(s, "= \t")
 	if end < 0 || s[end] != '=' {
-		word, rest, _ := strings.Cut(s, " ")
+		word, rest := cutBlank(s)
 		return word, "", rest, nil
 	}
 	key, s = s[:end], s[end+1:]
 	if !strings.HasPrefix(s, `"`) {
-		value, rest, _ = strings.Cut(s, " ")
+		value, rest = cutBlank(s)
 		return key, value, rest, nil
 	}
 	quoted, err := strconv.QuotedPrefix(s)
@@ -164,6 +164,14 @@ func nextWord(s string) (key, value, rest string, err error) {
 	}
 	value, err = strconv.Unquote(quoted)
 	return key, value, s[len(quoted):], err
+}
+
+// cutBlank cuts s at the first space or tab.
+func cutBlank(s string) (before, after string) {
+	if i := strings.IndexAny(s, " \t"); i >= 0 {
+		return s[:i], s[i:]
+	}
+	return s, ""
 }
 
 func (e *Entry) set(key, value string) (err error) {
