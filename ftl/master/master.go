@@ -126,8 +126,12 @@ func (m *Master) bless(ctx context.Context, marker Marker, entry Entry, again bo
 	if err := m.writeMarker(ctx, marker, &entry); err != nil {
 		return err
 	}
-	if err := m.stillThere(ctx, manifest); err != nil {
+	there, err := m.stillThere(ctx, manifest)
+	if err != nil {
 		return err
+	}
+	if !there {
+		return m.takeBack(ctx, entry, marker)
 	}
 	m.report(event)
 	return nil
@@ -180,25 +184,50 @@ func (m *Master) writeMarker(ctx context.Context, marker Marker, entry *Entry) e
 
 // How long a blessing waits for the manifest of a revision that is being purged
 // at the same time: Purge puts it back as soon as it reads the new marker.
-const (
+var (
 	purgeChecks   = 20
 	purgeInterval = 250 * time.Millisecond
 )
 
-func (m *Master) stillThere(ctx context.Context, manifest Manifest) error {
+func (m *Master) stillThere(ctx context.Context, manifest Manifest) (bool, error) {
 	for range purgeChecks {
 		_, err := m.Bucket.Stat(ctx, manifestKey(manifest.Revision))
-		if err == nil || !errors.Is(err, fs.ErrNotExist) {
-			return err
+		if err == nil {
+			return true, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return false, err
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return false, ctx.Err()
 		case <-time.After(purgeInterval):
 		}
 	}
-	return ftl.Errorf(ftl.Refused, "bless another one: ftl jump-back --master "+manifest.Revision.Package().String(),
-		"%s was blessed and purged at the same time: hosts keep what they have", manifest.Revision)
+	return false, nil
+}
+
+// takeBack blesses what was active before, as the revision of our entry has
+// been purged: purge had looked at the marker before the entry was there. No
+// host can have followed it.
+func (m *Master) takeBack(ctx context.Context, entry Entry, before Marker) error {
+	gone := fmt.Sprintf("%s was purged at the same time", entry.Revision)
+	was, ok := before.Active()
+	if !ok {
+		return ftl.Errorf(ftl.Refused, "bless one that is there: ftl list --master "+before.Package.String(), "%s, and the marker names it", gone)
+	}
+	now, err := ReadMarker(ctx, m.Bucket, before.Package)
+	if err != nil {
+		return err
+	}
+	if active, _ := now.Active(); active.Op != entry.Op {
+		return ftl.Errorf(ftl.Refused, "", "%s; meanwhile %s was blessed%s", gone, active.Revision, active.signature())
+	}
+	back := Entry{Revision: was.Revision, Op: newOp(), At: m.now(), By: m.By, Kind: KindJumpBack, Note: gone}
+	if err := m.writeMarker(ctx, now, &back); err != nil {
+		return err
+	}
+	return ftl.Errorf(ftl.Refused, "see what there is: ftl list --master "+before.Package.String(), "%s; %s stays active", gone, was.Revision)
 }
 
 // metadataOp is the name under which an object carries the op of the command

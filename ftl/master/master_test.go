@@ -139,3 +139,11 @@ type unreadable struct {
 func (b unreadable) Get(context.Context, string, store.GetOptions) (io.ReadCloser, store.Object, error) {
 	return nil, store.Object{}, b.err
 }
+
+// unconditional is a bucket that ignores the conditions of a write.
+type unconditional struct{ store.Bucket }
+
+func (b unconditional) Put(ctx context.Context, key string, body io.ReadSeeker, opts store.PutOptions) (store.Object, error) {
+	opts.IfAbsent, opts.IfMatch = false, ""
+	return b.Bucket.Put(ctx, key, body, opts)
+}
