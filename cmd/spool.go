@@ -36,6 +36,7 @@ else is kept under its own name. A directory is packed without its .git.`,
 		},
 	}
 	addFlags(command, settingBucket, settingNode)
+	command.Flags().BoolVar(&opts.AsIs, "as-is", false, "upload the file untouched; hosts then fetch it as a whole")
 	command.Flags().StringVar(&opts.Note, "note", "", "a note to keep with the revision")
 	return command
 }

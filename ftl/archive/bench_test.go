@@ -3,6 +3,7 @@ package archive
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -28,11 +29,11 @@ func benchTree(b *testing.B) (dir string, packed []byte, sum Totals) {
 	if err := Pack(b.Context(), &out, dir); err != nil {
 		b.Fatal(err)
 	}
-	sum, err := Scan(b.Context(), bytes.NewReader(out.Bytes()), TarZstd, nil)
+	sum, err := Scan(b.Context(), bytes.NewReader(out.Bytes()), Tar, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return dir, out.Bytes(), sum
+	return dir, zstdOf(out.Bytes()), sum
 }
 
 func BenchmarkUnpack(b *testing.B) {
@@ -60,6 +61,52 @@ func BenchmarkScan(b *testing.B) {
 		if _, err := Scan(b.Context(), bytes.NewReader(packed), TarZstd, nil); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func BenchmarkRewrite(b *testing.B) {
+	_, packed, sum := benchTree(b)
+	b.SetBytes(sum.Bytes)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Rewrite(b.Context(), io.Discard, TarZstd, bytes.NewReader(packed), TarZstd, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRestore(b *testing.B) {
+	_, packed, sum := benchTree(b)
+	var out bytes.Buffer
+	index, err := Rewrite(b.Context(), &out, TarZstd, bytes.NewReader(packed), TarZstd, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ranges := restored{out.Bytes(), index}.ranges(nil)
+	for _, how := range []string{"fetched", "reused"} {
+		b.Run(how, func(b *testing.B) {
+			b.SetBytes(sum.Bytes)
+			b.ReportAllocs()
+			old := newStage(b)
+			if err := Restore(b.Context(), index, ranges, old, nil); err != nil {
+				b.Fatal(err)
+			}
+			var trees []Tree
+			if how == "reused" {
+				trees = []Tree{{old, index}}
+			}
+			for b.Loop() {
+				b.StopTimer()
+				stage := newStage(b)
+				b.StartTimer()
+				if err := Restore(b.Context(), index, ranges, stage, trees); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				os.RemoveAll(stage.Name())
+				b.StartTimer()
+			}
+		})
 	}
 }
 

@@ -22,9 +22,6 @@ const (
 	Plain   Form = "plain"
 )
 
-// PackedExtension is that of the archives that Pack writes.
-const PackedExtension = ".tar.zst"
-
 // ParseForm returns the form whose text s is.
 func ParseForm(s string) (Form, error) {
 	switch form := Form(s); form {

@@ -111,7 +111,4 @@ func TestParseForm(t *testing.T) {
 			t.Errorf("%q: got %q, want an error", s, got)
 		}
 	}
-	if _, form := extension("x" + PackedExtension); form != TarZstd {
-		t.Errorf("%s: got %q, want %q", PackedExtension, form, TarZstd)
-	}
 }

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"archive/tar"
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -10,11 +11,10 @@ import (
 	"os"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 )
 
-// Pack writes the directory dir as a tar.zst that Scan accepts. The same tree makes the same bytes: entries in lexical
+// Pack writes the directory dir as a tar that Scan accepts. The same tree makes the same bytes: entries in lexical
 // order, without owners, times in whole seconds as tar writes them. The top directory is no entry, and everything called
 // .git is left out. Symlinks stay links, hard links become files of their own.
 //
@@ -26,17 +26,12 @@ func Pack(ctx context.Context, w io.Writer, dir string) error {
 		return err
 	}
 	defer root.Close()
-	// A fixed concurrency and window: the bytes must not depend on the machine.
-	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(8<<20))
-	if err != nil {
+	buffered := bufio.NewWriterSize(w, bufferSize) // for the headers
+	p := &packer{root: root, tar: tar.NewWriter(buffered), buf: make([]byte, bufferSize)}
+	if err := p.pack(ctx); err != nil {
 		return err
 	}
-	p := &packer{root: root, tar: tar.NewWriter(z), buf: make([]byte, bufferSize)}
-	err = p.pack(ctx)
-	if cerr := z.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return buffered.Flush()
 }
 
 // packer writes one directory.

@@ -41,7 +41,7 @@ func packed(t *testing.T, dir string) []byte {
 
 func names(t *testing.T, content []byte) (names []string, sum Totals) {
 	t.Helper()
-	sum, err := Scan(t.Context(), bytes.NewReader(content), TarZstd, func(e Entry) error {
+	sum, err := Scan(t.Context(), bytes.NewReader(content), Tar, func(e Entry) error {
 		names = append(names, e.Name)
 		return nil
 	})
@@ -77,14 +77,14 @@ func TestPackRoundTrip(t *testing.T) {
 	content := packed(t, dir)
 	_, sum := names(t, content)
 	stage := newStage(t)
-	if err := Unpack(t.Context(), bytes.NewReader(content), TarZstd, File{}, stage, sum); err != nil {
+	if err := Unpack(t.Context(), bytes.NewReader(content), Tar, File{}, stage, sum); err != nil {
 		t.Fatal(err)
 	}
 	got, want := settled(t, stage.Name())[1:], settled(t, dir)[1:]
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	checkAsGNU(t, stage.Name(), hostile{content: content, form: TarZstd})
+	checkAsGNU(t, stage.Name(), hostile{content: content, form: Tar})
 }
 
 func TestPackIsDeterministic(t *testing.T) {
@@ -102,7 +102,7 @@ func TestPackIsDeterministic(t *testing.T) {
 		})
 	}
 	first := packed(t, dir)
-	_, err := Scan(t.Context(), bytes.NewReader(first), TarZstd, func(e Entry) error {
+	_, err := Scan(t.Context(), bytes.NewReader(first), Tar, func(e Entry) error {
 		if !e.ModTime.Equal(old) {
 			t.Errorf("%s: got %v, want the second that it began in, %v", e.Name, e.ModTime, old)
 		}

@@ -120,6 +120,7 @@ func (p *pkg) remove(ctx context.Context, l *lock, st *state, r revision.Revisio
 		return err
 	}
 	p.removeLogs(r)
+	p.removeIndex(r)
 	p.report(ftl.Event{Revision: r, Step: ftl.Remove, State: ftl.Success})
 	return nil
 }

@@ -1,0 +1,98 @@
+package host
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/rhettg/ftl/ftl/archive"
+	"github.com/rhettg/ftl/ftl/master"
+	"github.com/rhettg/ftl/store"
+)
+
+// unpackWhole makes a tree in stage of an archive that has no index: it is
+// copied to a file, verified as a whole, and then unpacked.
+func (p *pkg) unpackWhole(ctx context.Context, bucket store.Bucket, manifest master.Manifest, stage string) (err error) {
+	packed := stage + ".part"
+	defer func() { err = errors.Join(err, p.removeAll(packed)) }()
+	if err := download(ctx, bucket, manifest, packed); err != nil {
+		return err
+	}
+	return unpack(ctx, manifest, packed, stage)
+}
+
+// download copies the archive to a file, and makes sure that it is the one that
+// the manifest names. Wrong bytes are asked for once more, as a proxy on the
+// way may have spoiled them.
+func download(ctx context.Context, bucket store.Bucket, manifest master.Manifest, path string) error {
+	err := downloadOnce(ctx, bucket, manifest, path)
+	if errors.Is(err, archive.ErrInvalid) {
+		err = downloadOnce(ctx, bucket, manifest, path)
+	}
+	return err
+}
+
+// otherArchive says that the archive in the bucket is not the one that was
+// spooled.
+func otherArchive(manifest master.Manifest, format string, args ...any) error {
+	return fmt.Errorf("%w: %s is not what was spooled: %s", archive.ErrInvalid, manifest.Archive, fmt.Sprintf(format, args...))
+}
+
+func downloadOnce(ctx context.Context, bucket store.Bucket, manifest master.Manifest, path string) error {
+	body, object, err := bucket.Get(ctx, manifest.Archive, store.GetOptions{})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if object.Size != manifest.Size {
+		return otherArchive(manifest, "it has %d bytes instead of %d", object.Size, manifest.Size)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	hash := sha256.New()
+	size, err := io.Copy(io.MultiWriter(f, hash), io.LimitReader(body, manifest.Size+1))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if size != manifest.Size {
+		return otherArchive(manifest, "%d bytes came instead of %d", size, manifest.Size)
+	}
+	if sum := [sha256.Size]byte(hash.Sum(nil)); sum != manifest.SHA256 {
+		return otherArchive(manifest, "its SHA-256 is %x instead of %x", sum, manifest.SHA256)
+	}
+	return nil
+}
+
+// unpack makes the tree of a verified archive in stage.
+func unpack(ctx context.Context, manifest master.Manifest, packed, stage string) error {
+	f, err := os.Open(packed)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	root, err := openStage(stage)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	file := archive.File{Name: archive.FileName(manifest.File, manifest.Form), Mode: manifest.Mode}
+	return archive.Unpack(ctx, f, manifest.Form, file, root, manifest.Unpacked)
+}
+
+// openStage opens the directory that a tree is made in, and gives it the mode
+// that it has unless the archive says otherwise.
+func openStage(stage string) (*os.Root, error) {
+	root, err := os.OpenRoot(stage)
+	if err != nil {
+		return nil, err
+	}
+	if err := root.Chmod(".", 0o755); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return root, nil
+}

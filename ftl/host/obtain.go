@@ -1,0 +1,99 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/ftl/durable"
+	"github.com/rhettg/ftl/hooks"
+	"github.com/rhettg/ftl/revision"
+	"github.com/rhettg/ftl/store"
+)
+
+// How a revision becomes ready. The order is what makes a crash at any point
+// harmless: a tree is complete and on disk before it gets its name in revs, and
+// it counts only once the state says so, after its post-sync.
+//
+//	stage → verify → unpack → sync to disk → rename into revs → post-sync → sync to disk → ready
+
+// obtainByName is obtain for a revision that may not be in the bucket, or that
+// somebody has made ready since it was looked for.
+func (p *pkg) obtainByName(ctx context.Context, l *lock, r revision.Revision) error {
+	st, err := p.readState()
+	if err != nil || st.isReady(r) && p.checkTree(r) == nil {
+		return err
+	}
+	bucket, err := p.host.Open(ctx)
+	if err != nil {
+		return err
+	}
+	err = p.obtain(ctx, l, bucket, r)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ftl.Errorf(ftl.NotFound, "see what there is: ftl list --master "+p.name.String(), "neither this host nor the bucket has %s", r)
+	}
+	return err
+}
+
+// obtain makes r ready, under the sync lock.
+func (p *pkg) obtain(ctx context.Context, l *lock, bucket store.Bucket, r revision.Revision) error {
+	p.report(ftl.Event{Revision: r, Step: ftl.Fetch, State: ftl.Running})
+	manifest, err := p.fetch(ctx, bucket, r)
+	if err != nil {
+		p.report(ftl.Event{Revision: r, Step: ftl.Fetch, State: ftl.Failure, Message: err.Error()})
+		return fmt.Errorf("fetch %s: %w", r, err)
+	}
+	p.report(ftl.Event{Revision: r, Step: ftl.Fetch, State: ftl.Success})
+	return p.makeReady(ctx, l, r, ready{File: !manifest.Form.Tree()})
+}
+
+// makeReady runs post-sync in the place where the revision will stay, since
+// what it makes may hold its own path.
+func (p *pkg) makeReady(ctx context.Context, l *lock, r revision.Revision, how ready) error {
+	p.postSync.Lock() // of several revisions that are fetched at once, one at a time
+	defer p.postSync.Unlock()
+	st, err := p.readState()
+	if err != nil {
+		return err
+	}
+	run := hookRun{name: hooks.PostSync, of: r, new: r, reason: reasonSync, attempt: 1}
+	if last := st.failure(r, hooks.PostSync); last != nil {
+		run.attempt += last.Count
+	}
+	st.Ready[r] = how // for the hook's sake, in memory only
+	if err := p.runHook(ctx, l, st, run); err != nil {
+		if interrupted(err) {
+			return err
+		}
+		return errors.Join(err, p.update(ctx, func(st *state) { st.fail(r, hooks.PostSync, err, time.Now()) }))
+	}
+	// What the hook wrote has to be on disk before the mark is.
+	if err := durable.SyncTree(p.revisionDir(r)); err != nil {
+		return err
+	}
+	err = p.update(ctx, func(st *state) {
+		how.Since = time.Now()
+		st.Ready[r] = how
+		st.succeed(r, hooks.PostSync)
+	})
+	if err == nil {
+		p.report(ftl.Event{Revision: r, Step: ftl.Ready, State: ftl.Success})
+	}
+	return err
+}
+
+// update changes the state under its lock. It waits for as long as a hook may
+// take, so that what was fetched is not lost to a jump that is going on.
+func (p *pkg) update(ctx context.Context, change func(*state)) error {
+	return p.withLock(ctx, patience{wait: p.host.hookTimeout() + p.host.lockWait()}, func(*lock) error {
+		st, err := p.readState()
+		if err != nil {
+			return err
+		}
+		change(st)
+		return p.writeState(st)
+	})
+}
