@@ -122,18 +122,20 @@ make_trees() {
 	corners "$work/newer/tree"
 }
 
+declare -A files bytes # of a reference
+
 # reference is what GNU tar makes of a tarball.
 reference() { # TARBALL NAME
 	mkdir -p "$work/reference/$2"
 	tar -x --no-same-owner --no-same-permissions -f "$1" -C "$work/reference/$2"
-	counted_files=$(find "$work/reference/$2" -type f | wc -l)
-	counted_bytes=$(du -sb --apparent-size "$work/reference/$2" | cut -f1)
-	say "$2: $(basename "$1"), $counted_files files, $((counted_bytes / 1000000)) MB"
+	files[$2]=$(find "$work/reference/$2" -type f -printf . | wc -c)
+	bytes[$2]=$(find "$work/reference/$2" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum + 0 }')
+	say "$2: $(basename "$1"), ${files[$2]} files, ${bytes[$2]} bytes"
 }
 
 # --- comparing ------------------------------------------------------------------
 
-compared=0
+compared=0 compared_files=0 compared_bytes=0
 
 # inventory prints a line for everything in a tree: name, target of a link, type,
 # mode and time, and of a file how many names it has.
@@ -148,6 +150,8 @@ compare() { # HOST LINK REVISION REFERENCE
 	diff -rq --no-dereference "$work/reference/$4" "$tree" >&2 || fail "$1: $3 differs from $4 in its bytes"
 	diff <(inventory "$work/reference/$4") <(inventory "$tree") >&2 || fail "$1: $3 differs from $4 in modes, times or links"
 	compared=$((compared + 1))
+	compared_files=$((compared_files + files[$4]))
+	compared_bytes=$((compared_bytes + bytes[$4]))
 }
 
 # --- the deploy -----------------------------------------------------------------
@@ -274,4 +278,5 @@ for host in "${hosts[@]}"; do
 	compare "$host" previous "$third" directory
 done
 
-say "$compared trees on ${#hosts[@]} hosts are what GNU tar makes of their tarballs: bytes, modes, times and links"
+say "compared on ${#hosts[@]} hosts: $compared trees, $compared_files files, $compared_bytes bytes:" \
+	"all are what GNU tar makes of their tarballs, in bytes, modes, times and links"
