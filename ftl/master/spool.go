@@ -8,9 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/rhettg/ftl/ftl"
@@ -22,6 +19,7 @@ import (
 // SpoolOptions are the choices of Spool.
 type SpoolOptions struct {
 	Note string // kept in the manifest
+	AsIs bool   // upload the file untouched, and not as a seekable archive
 }
 
 // Clocks of build boxes are often wrong, and an id is made from one.
@@ -52,125 +50,26 @@ func (m *Master) Spool(ctx context.Context, path string, opts SpoolOptions) (rev
 }
 
 func (m *Master) spool(ctx context.Context, path string, opts SpoolOptions) (Manifest, error) {
-	source, err := openSource(ctx, path)
+	parcel, err := m.wrap(ctx, path, opts.AsIs)
 	if err != nil {
 		return Manifest{}, err
 	}
-	defer source.Close()
-	manifest, err := m.inspect(ctx, source)
-	if err != nil {
-		return Manifest{}, err
-	}
-	manifest.Note = opts.Note
+	defer parcel.Close()
+	parcel.manifest.Note = opts.Note
 	if err := store.CheckConditions(ctx, m.Bucket); err != nil {
 		return Manifest{}, err
 	}
-	after, err := m.newest(ctx, source.pkg)
+	after, err := m.newest(ctx, parcel.pkg)
 	if err != nil {
 		return Manifest{}, err
 	}
-	err = m.upload(ctx, source, &manifest, after)
-	return manifest, err
+	err = m.upload(ctx, &parcel, after)
+	return parcel.manifest, err
 }
 
 // longNote refuses a note that would not leave room for others.
 func longNote(note string) error {
 	return ftl.Errorf(ftl.Refused, "shorten it", "the note is %d bytes long, and %d are the most", len(note), maxNote)
-}
-
-// source is the file to upload.
-type source struct {
-	*os.File
-	name      string // of the file, or the one that a packed directory gets
-	pkg       revision.Package
-	extension string
-}
-
-func openSource(ctx context.Context, path string) (source, error) {
-	absolute, err := filepath.Abs(path) // "." has a name too
-	if err != nil {
-		return source{}, err
-	}
-	info, err := os.Stat(absolute)
-	if err != nil {
-		return source{}, withoutPath(err)
-	}
-	s := source{name: filepath.Base(absolute)}
-	if s.pkg, s.extension, err = splitName(s.name); err != nil {
-		return source{}, refused(err)
-	}
-	switch {
-	case info.IsDir():
-		s.name += archive.PackedExtension
-		s.extension = strings.TrimPrefix(s.extension+archive.PackedExtension, ".")
-		s.File, err = pack(ctx, absolute)
-	case info.Mode().IsRegular():
-		s.File, err = os.Open(absolute)
-	default:
-		err = refused(errors.New("it is neither a file nor a directory"))
-	}
-	return s, withoutPath(err)
-}
-
-// withoutPath leaves the path out of a system call's error, as Spool names it
-// the way the user did.
-func withoutPath(err error) error {
-	if failure, ok := err.(*fs.PathError); ok {
-		return failure.Err
-	}
-	return err
-}
-
-// pack makes an archive of a directory, in a file without a name so that
-// nothing stays behind however the program ends.
-func pack(ctx context.Context, dir string) (*os.File, error) {
-	f, err := os.CreateTemp("", "ftl-spool-*")
-	if err != nil {
-		return nil, fmt.Errorf("pack it: %w", err)
-	}
-	if err = os.Remove(f.Name()); err == nil {
-		err = archive.Pack(ctx, f, dir)
-	}
-	if err != nil {
-		return nil, errors.Join(refusedArchive(err), f.Close())
-	}
-	return f, nil
-}
-
-// inspect reads the whole file as a host will, so that the operator sees what
-// is wrong with it, and returns all of its manifest that does not depend on the
-// bucket.
-func (m *Master) inspect(ctx context.Context, source source) (Manifest, error) {
-	info, err := source.Stat()
-	if err != nil {
-		return Manifest{}, err
-	}
-	form, err := archive.Detect(source.name, source)
-	if err != nil {
-		return Manifest{}, refusedArchive(err)
-	}
-	if _, err := source.Seek(0, io.SeekStart); err != nil {
-		return Manifest{}, err
-	}
-	hash := sha256.New()
-	content := io.TeeReader(source, hash)
-	var found survey
-	totals, err := archive.Scan(ctx, content, form, found.visit)
-	if err != nil {
-		return Manifest{}, refusedArchive(err)
-	}
-	if _, err := io.Copy(io.Discard, content); err != nil {
-		return Manifest{}, err
-	}
-	hooks, err := found.hooks(m.warn)
-	if err != nil {
-		return Manifest{}, refused(err)
-	}
-	manifest := Manifest{
-		Form: form, File: source.name, Mode: info.Mode().Perm() &^ 0o022, Size: info.Size(), Unpacked: totals, Hooks: hooks, By: m.By,
-	}
-	hash.Sum(manifest.SHA256[:0])
-	return manifest, nil
 }
 
 // newest returns the time of the newest revision of a package that the bucket
@@ -217,7 +116,8 @@ func (m *Master) newest(ctx context.Context, pkg revision.Package) (time.Time, e
 
 // upload puts the archive and then the manifest under the first id after the
 // given time that nobody else has taken.
-func (m *Master) upload(ctx context.Context, source source, manifest *Manifest, after time.Time) (err error) {
+func (m *Master) upload(ctx context.Context, parcel *parcel, after time.Time) (err error) {
+	manifest := &parcel.manifest
 	manifest.Op = newOp()
 	for range maxSpoolTries {
 		manifest.At = m.now()
@@ -225,17 +125,17 @@ func (m *Master) upload(ctx context.Context, source source, manifest *Manifest, 
 		if second := after.Add(time.Second); at.Before(second) {
 			at = second
 		}
-		if manifest.Revision, err = revision.New(source.pkg, at, manifest.SHA256); err != nil {
+		if manifest.Revision, err = revision.New(parcel.pkg, at, manifest.SHA256); err != nil {
 			return err
 		}
-		manifest.Archive = archiveKey(manifest.Revision, source.extension)
-		taken, err := m.create(ctx, manifest.Archive, source, manifest.SHA256, manifest.Op)
+		manifest.Archive = archiveKey(manifest.Revision, parcel.extension)
+		taken, err := m.create(ctx, manifest.Archive, parcel, manifest.SHA256, manifest.Op)
 		if err != nil {
 			return err
 		}
 		if !taken {
-			header := manifest.header()
-			taken, err = m.create(ctx, manifestKey(manifest.Revision), bytes.NewReader(header), sha256.Sum256(header), manifest.Op)
+			text := manifest.encode(parcel.index)
+			taken, err = m.create(ctx, manifestKey(manifest.Revision), bytes.NewReader(text), sha256.Sum256(text), manifest.Op)
 			if err != nil || !taken {
 				return err
 			}
