@@ -1,11 +1,16 @@
 package main
 
 import (
+	"context"
+	"crypto/rand"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/rhettg/ftl/store/s3test"
 )
 
 func TestMain(m *testing.M) {
@@ -21,6 +26,19 @@ func TestScripts(t *testing.T) {
 			env.Setenv("FTL_BUCKET", "file://"+dir)
 			env.Values[bucketDir] = dir
 			return os.Mkdir(dir, 0o755)
+		})
+	})
+	t.Run("s3", func(t *testing.T) {
+		server := s3test.Start(t)
+		runScripts(t, "s3", func(env *testscript.Env) error {
+			name := "ftl-" + strings.ToLower(rand.Text())
+			for _, variable := range server.Env() {
+				name, value, _ := strings.Cut(variable, "=")
+				env.Setenv(name, value)
+			}
+			env.Setenv("FTL_BUCKET", "s3://"+name+"/some/prefix")
+			env.Values[bucketDir] = filepath.Join(server.Data, name, "some", "prefix")
+			return server.MakeBucket(context.Background(), name)
 		})
 	})
 }

@@ -30,6 +30,10 @@ type Server struct {
 	AccessKey string
 	SecretKey string
 	Region    string
+
+	// Data is the directory in which an object is the file <bucket>/<key>, for
+	// a test that has to change an object's age.
+	Data string
 }
 
 // Env returns the environment, as "name=value", with which the SDK and ftl use
@@ -181,7 +185,7 @@ func runOn(path string) (Server, func() error, error) {
 		<-ended // killed, so its error says nothing
 		return errors.Join(err, os.RemoveAll(dir))
 	}
-	s := Server{Endpoint: "http://" + address, AccessKey: accessKey, SecretKey: secretKey, Region: "us-east-1"}
+	s := Server{Endpoint: "http://" + address, AccessKey: accessKey, SecretKey: secretKey, Region: "us-east-1", Data: filepath.Join(dir, "data")}
 	if err := s.wait(ended); err != nil {
 		ended <- nil
 		return Server{}, nil, errors.Join(fmt.Errorf("start the S3 server: %w\n%s", err, cmd.Stderr), stop())
