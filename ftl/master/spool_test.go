@@ -96,12 +96,13 @@ func TestSpoolsInOneSecondKeepApart(t *testing.T) {
 	second := time.Now().Truncate(time.Second)
 	const spools = 12
 	revisions := make([]revision.Revision, spools)
+	meet := meeting(spools)
 	group, ctx := errgroup.WithContext(t.Context())
 	for i := range spools {
 		// Three contents and two extensions, so that ids collide in each way.
 		path := writeFile(t, []string{"tool.txt", "tool.page"}[i%2], fmt.Sprint(i%3))
 		group.Go(func() (err error) {
-			m := newMaster(t, bucket)
+			m := newMaster(t, &tap{Bucket: bucket, list: func(*store.Listing) { meet() }}) // none sees another's
 			m.Now = func() time.Time { return second }
 			revisions[i], err = m.Spool(ctx, path, SpoolOptions{})
 			return err
