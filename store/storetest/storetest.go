@@ -456,16 +456,25 @@ func testConditions(t *testing.T, b store.Bucket) {
 			t.Errorf("CheckConditions: %v", err)
 		}
 	}
-	if err := store.CheckConditions(t.Context(), ignorant{b}); !errors.Is(err, store.ErrNoConditions) {
-		t.Errorf("CheckConditions of a bucket that ignores them: %v, want ErrNoConditions", err)
+	for _, b := range []ignorant{{b, true, true}, {b, true, false}, {b, false, true}} {
+		if err := store.CheckConditions(t.Context(), b); !errors.Is(err, store.ErrNoConditions) {
+			t.Errorf("CheckConditions of a bucket that ignores them: %v, want ErrNoConditions", err)
+		}
 	}
 }
 
-// ignorant ignores conditions.
-type ignorant struct{ store.Bucket }
+// ignorant ignores some conditions.
+type ignorant struct {
+	store.Bucket
+	absent, match bool
+}
 
 func (b ignorant) Put(ctx context.Context, key string, body io.ReadSeeker, opts store.PutOptions) (store.Object, error) {
-	return b.Bucket.Put(ctx, key, body, store.PutOptions{SHA256: opts.SHA256})
+	opts.IfAbsent = opts.IfAbsent && !b.absent
+	if b.match {
+		opts.IfMatch = ""
+	}
+	return b.Bucket.Put(ctx, key, body, opts)
 }
 
 func testCancelled(t *testing.T, b store.Bucket) {
