@@ -263,8 +263,8 @@ master purge --master "$second"
 everywhere sync
 gone "$second"
 
-say "clean, after a fourth revision"
-fourth=$(ftl spool "$work/tarballs/tree.tar")
+say "clean, after a fourth revision, whose tarball is kept as it is"
+fourth=$(ftl spool --as-is "$work/tarballs/tree.tar")
 master jump --master "$fourth"
 everywhere sync
 master clean --master tree --keep 1
