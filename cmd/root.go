@@ -94,7 +94,7 @@ func (p *Program) newRoot() *cobra.Command {
 	root.SetErr(p.Stderr)
 	root.AddCommand(
 		p.newSpool(), p.newSync(), p.newJump(), p.newJumpBack(), p.newList(),
-		p.newRemove(), p.newPurge(), p.newClean(), p.newDemo(), p.newVersion(),
+		p.newRemove(), p.newPurge(), p.newClean(), p.newProbe(), p.newDemo(), p.newVersion(),
 	)
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
