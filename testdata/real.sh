@@ -3,7 +3,7 @@
 # every tree on every host with what GNU tar makes of the same tarball: bytes,
 # modes, times and links.
 #
-#   bash testdata/real.sh                 Go's own source, without and with the modules that ftl is made of
+#   bash testdata/real.sh                 two consecutive patch versions of Kubernetes
 #   bash testdata/real.sh OLDER NEWER     two directories of yours
 #
 # It needs Go, GNU tar and, for one of the tarballs, zstd. TMPDIR needs 4 GB.
@@ -105,18 +105,18 @@ corners() { # DIR
 	touch -d '2003-04-05 06:07:08 UTC' "$1/corners"
 }
 
+# module prints the directory of a module's source, which the Go module proxy has.
+module() { # MODULE@VERSION
+	(cd "$work" && go mod download -json "$1") | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p'
+}
+
 make_trees() {
 	if [ $# = 2 ]; then
 		copy "$1" "$work/older/tree"
 		copy "$2" "$work/newer/tree"
 	else
-		local module version dir
-		copy "$(go env GOROOT)/src" "$work/older/tree"
-		copy "$work/older/tree" "$work/newer/tree"
-		(cd "$repo" && go mod download && go list -m -f '{{with .Dir}}{{$.Path}} {{$.Version}} {{.}}{{end}}' all) >"$work/modules"
-		while read -r module version dir; do
-			[ "$dir" = "" ] || [ "$dir" = "$repo" ] || copy "$dir" "$work/newer/tree/modules/$module@$version"
-		done <"$work/modules"
+		copy "$(module k8s.io/kubernetes@v1.34.1)" "$work/older/tree"
+		copy "$(module k8s.io/kubernetes@v1.34.2)" "$work/newer/tree"
 	fi
 	corners "$work/older/tree"
 	corners "$work/newer/tree"
