@@ -3,6 +3,8 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,10 +14,14 @@ import (
 
 // PrepareProcess sets what holds for the whole process: files are made for
 // others to read, whatever the umask of cron or a login was, and what ftl
-// inherited does not reach the daemons that hooks start.
-func PrepareProcess() {
+// inherited does not reach the daemons that hooks start. Lines that a library
+// would print by itself are dropped: what matters of them comes as an error.
+func (p *Program) PrepareProcess() {
+	log.SetOutput(io.Discard)
 	syscall.Umask(0o022)
-	hooks.CloseInherited()
+	if err := hooks.CloseInherited(); err != nil {
+		p.warn("a daemon that a hook starts may keep files open that are not its own: %v", err)
+	}
 }
 
 // signalError is the cause of a context that a signal has ended.

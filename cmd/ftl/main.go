@@ -14,9 +14,9 @@ import (
 func main() { os.Exit(run()) }
 
 func run() int {
-	cmd.PrepareProcess()
+	program := cmd.Program{Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
+	program.PrepareProcess()
 	ctx, stop := cmd.WithSignals(context.Background())
 	defer stop()
-	program := cmd.Program{Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
 	return program.Run(ctx, os.Args[1:])
 }
