@@ -80,6 +80,12 @@ func (p *pkg) hookError(run hookRun, err error) error {
 // not to what was going on.
 func interrupted(err error) bool { return errors.Is(err, context.Canceled) }
 
+// hookFailed reports whether an error is that of a hook.
+func hookFailed(err error) bool {
+	failure, ok := errors.AsType[*ftl.Error](err)
+	return ok && failure.Kind == ftl.HookFailed
+}
+
 // notNow reports whether a pre-jump asked to be tried again later.
 func notNow(err error) bool {
 	exit, ok := errors.AsType[*hooks.ExitError](err)

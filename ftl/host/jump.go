@@ -204,7 +204,10 @@ func (p *pkg) dropJump(st *state, cause error) error {
 	if !interrupted(cause) && !notNow(cause) {
 		st.fail(f.To, hooks.PreJump, cause, time.Now())
 	}
-	return errors.Join(cause, p.writeState(st))
+	if err := p.writeState(st); err != nil {
+		return fmt.Errorf("%w, after %v", err, cause) // and not "not now", which is no error for sync
+	}
+	return cause
 }
 
 // swap flips the links. From here on the entry that asked for the jump is done
@@ -252,7 +255,7 @@ func (p *pkg) land(st *state, failed error) error {
 // block what the command is about.
 func (p *pkg) rollForward(ctx context.Context, l *lock, st *state) error {
 	err := p.takeUp(ctx, l, st)
-	if failure, ok := errors.AsType[*ftl.Error](err); ok && failure.Kind == ftl.HookFailed && !interrupted(err) {
+	if hookFailed(err) && !interrupted(err) {
 		p.host.warn("%s: %v", p.name, err)
 		return nil
 	}

@@ -109,9 +109,11 @@ func (p *pkg) sync(ctx context.Context, open func() (store.Bucket, error), opts 
 		return err
 	}
 	defer func() { err = errors.Join(err, l.release()) }()
-	if err := p.tidy(ctx); err != nil {
-		return err
+	recovered := p.tidy(ctx)
+	if recovered != nil && (!hookFailed(recovered) || ctx.Err() != nil) {
+		return recovered
 	}
+	defer func() { err = errors.Join(recovered, err) }() // a broken hook must not block what is new
 	bucket, newest, todo, err := p.look(ctx, open)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -199,7 +201,7 @@ func (p *pkg) tidy(ctx context.Context) error {
 			return err
 		}
 		st.Removed = false // somebody named it, so it is wanted again
-		return errors.Join(p.empty(p.trash()), p.rollForward(ctx, l, st), p.writeState(st))
+		return errors.Join(p.empty(p.trash()), p.takeUp(ctx, l, st), p.writeState(st))
 	})
 	if failure, ok := errors.AsType[*ftl.Error](err); ok && failure.Kind == ftl.Busy {
 		return nil
