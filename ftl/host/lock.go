@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,9 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rhettg/ftl/ftl"
-	"github.com/rhettg/ftl/ftl/durable"
 	"github.com/rhettg/ftl/hooks"
-	"github.com/rhettg/ftl/revision"
 )
 
 // A package has two locks, so that a jump-back never waits for a download. They
@@ -42,24 +39,6 @@ type lock struct {
 	name  lockName
 	flock *flock.Flock
 	holder
-}
-
-// holder is the record of who holds a lock.
-type holder struct {
-	Process hooks.Process `json:"process"`
-	Command string        `json:"command"`
-	Since   time.Time     `json:"since"`
-	Hook    *runningHook  `json:"hook,omitempty"`
-	// Released is set when the holder has given the lock back.
-	Released bool `json:"released,omitempty"`
-}
-
-// runningHook is a hook that runs under a lock.
-type runningHook struct {
-	Process  hooks.Process     `json:"process"`
-	Name     hooks.Name        `json:"name"`
-	Revision revision.Revision `json:"revision"`
-	Since    time.Time         `json:"since"`
 }
 
 // patience says what to do while somebody else holds a lock.
@@ -141,16 +120,6 @@ func (p *pkg) tryLock(name lockName, self hooks.Process) (*flock.Flock, error) {
 			return nil, errors.Join(err, closed)
 		}
 	}
-}
-
-// holderAtWork reports whether another process has not given the lock back, and
-// lives.
-func (p *pkg) holderAtWork(name lockName, self hooks.Process) (bool, error) {
-	last, ok := p.readHolder(name)
-	if !ok || last.Released || last.Process == self {
-		return false, nil
-	}
-	return last.Process.Alive()
 }
 
 // whileBusy looks at the lock's holder: it refuses to wait for a hook that
@@ -235,48 +204,6 @@ func (l *lock) adopt(ctx context.Context, hook runningHook, patience patience) e
 	return l.pkg.interrupt(ctx, hook)
 }
 
-// enterHook records the hook that is about to run; leaveHook that it has ended.
-func (l *lock) enterHook(process hooks.Process, name hooks.Name, r revision.Revision) error {
-	l.Hook = &runningHook{process, name, r, time.Now()}
-	return l.record()
-}
-
-// One that could not be ended stays on record.
-func (l *lock) leaveHook() error {
-	if l.Hook == nil {
-		return nil
-	}
-	if alive, err := l.Hook.Process.Alive(); err != nil || alive {
-		return err
-	}
-	l.Hook = nil
-	return l.record()
-}
-
-func (l *lock) record() error {
-	data, err := json.Marshal(l.holder)
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(l.pkg.dir, l.name.record)
-	err = durable.ReplaceFile(path, data, 0o644)
-	if isFull(err) && l.pkg.giveUpReserve() {
-		err = durable.ReplaceFile(path, data, 0o644)
-	}
-	return err
-}
-
-// readHolder returns the record beside a lock. It is only as good as a record
-// can be: the holder may be gone.
-func (p *pkg) readHolder(name lockName) (holder, bool) {
-	var h holder
-	data, err := os.ReadFile(filepath.Join(p.dir, name.record))
-	if err != nil || json.Unmarshal(data, &h) != nil {
-		return holder{}, false
-	}
-	return h, true
-}
-
 // release gives the lock back. To do it again is no error.
 func (l *lock) release() error {
 	if !l.flock.Locked() {
@@ -288,25 +215,4 @@ func (l *lock) release() error {
 		err = nil
 	}
 	return errors.Join(err, l.flock.Close())
-}
-
-// busy says who holds a lock.
-func (p *pkg) busy(name lockName) error {
-	const hint = "wait for it; if it is stuck in a hook, --interrupt of jump and jump-back ends that"
-	held, ok := p.readHolder(name)
-	if alive, err := held.Process.Alive(); !ok || held.Released || err != nil || !alive {
-		return ftl.Errorf(ftl.Busy, hint, "another ftl is at work on %s", p.name)
-	}
-	who := fmt.Sprintf("another ftl is at work on %s: %q, pid %d, for %v",
-		p.name, held.Command, held.Process.PID, time.Since(held.Since).Round(time.Second))
-	if name == syncLock && held.Hook == nil { // a sync that jumps holds both
-		if other, ok := p.readHolder(changeLock); ok && other.Process == held.Process {
-			held.Hook = other.Hook
-		}
-	}
-	if held.Hook != nil {
-		who += fmt.Sprintf(", in %s of %s (pid %d) for %v",
-			held.Hook.Name, held.Hook.Revision, held.Hook.Process.PID, time.Since(held.Hook.Since).Round(time.Second))
-	}
-	return ftl.Errorf(ftl.Busy, hint, "%s", who)
 }
