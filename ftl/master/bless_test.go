@@ -185,3 +185,19 @@ func TestReadsDoNotWrite(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What is written can be read again, however long the names in it are.
+func TestLongNamesCanBeRead(t *testing.T) {
+	m := newMaster(t, openBucket(t))
+	m.By = strings.Repeat("\xff", 100_000)
+	r, err := m.Spool(t.Context(), writeFile(t, "tool", "x"), SpoolOptions{Note: strings.Repeat("\xff", maxNote)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range maxEntries {
+		if err := m.Jump(t.Context(), r, JumpOptions{Again: true, Note: strings.Repeat("\x00", maxNote)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	readMarker(t, m.Bucket, "tool")
+}

@@ -122,7 +122,7 @@ func (m *Master) bless(ctx context.Context, marker Marker, entry Entry, again bo
 		m.report(event)
 		return nil
 	}
-	entry.Op, entry.At, entry.By = newOp(), m.now(), m.By
+	entry.Op, entry.At, entry.By = newOp(), m.now(), m.by()
 	if err := m.writeMarker(ctx, marker, &entry); err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func (m *Master) takeBack(ctx context.Context, entry Entry, before Marker) error
 	if active, _ := now.Active(); active.Op != entry.Op {
 		return ftl.Errorf(ftl.Refused, "", "%s; meanwhile %s was blessed%s", gone, active.Revision, active.signature())
 	}
-	back := Entry{Revision: was.Revision, Op: newOp(), At: m.now(), By: m.By, Kind: KindJumpBack, Note: gone}
+	back := Entry{Revision: was.Revision, Op: newOp(), At: m.now(), By: m.by(), Kind: KindJumpBack, Note: gone}
 	if err := m.writeMarker(ctx, now, &back); err != nil {
 		return err
 	}
@@ -235,6 +235,11 @@ func (m *Master) takeBack(ctx context.Context, entry Entry, before Marker) error
 const metadataOp = "ftl-op"
 
 func newOp() string { return strings.ToLower(rand.Text()[:16]) }
+
+// maxBy leaves room for all that a header and a marker hold beside it.
+const maxBy = 200 // bytes
+
+func (m *Master) by() string { return m.By[:min(len(m.By), maxBy)] }
 
 func (m *Master) now() time.Time {
 	if m.Now == nil {

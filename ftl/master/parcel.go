@@ -39,7 +39,7 @@ func (m *Master) wrap(ctx context.Context, path string, asIs bool) (parcel, erro
 	if err != nil {
 		return parcel{}, withoutPath(err)
 	}
-	p := parcel{manifest: Manifest{File: filepath.Base(absolute), Mode: info.Mode().Perm() &^ 0o022, By: m.By}}
+	p := parcel{manifest: Manifest{File: filepath.Base(absolute), Mode: info.Mode().Perm() &^ 0o022, By: m.by()}}
 	if p.pkg, p.extension, err = splitName(p.manifest.File); err != nil {
 		return parcel{}, refused(err)
 	}
