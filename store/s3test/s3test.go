@@ -104,7 +104,7 @@ func Start(t testing.TB) Server {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.users == 0 {
-		server, stop, err := run()
+		server, stop, err := Run()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,9 +148,10 @@ func goCommand(dir string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// run starts the server. A port that another process took meanwhile is one more
-// try.
-func run() (Server, func() error, error) {
+// Run starts a server for a program that is no test, and returns what stops it
+// and removes all that it holds. A port that another process took meanwhile is
+// one more try.
+func Run() (Server, func() error, error) {
 	path, err := binary()
 	if err != nil {
 		return Server{}, nil, fmt.Errorf("build the S3 server: %w", err)
