@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/rhettg/ftl/ftl"
@@ -52,7 +53,22 @@ func (p *Program) finish(ctx context.Context, err error) int {
 			p.say("  %s", strings.ReplaceAll(hint, "\n", "\n  "))
 		}
 	}
-	return exitCode(ctx, failures[0])
+	if code, ok := signalCode(ctx, failures); ok {
+		return code
+	}
+	return exitCode(failures[0])
+}
+
+// signalCode is the exit code of a command that a signal has ended, whatever
+// else went wrong before.
+func signalCode(ctx context.Context, failures []error) (int, bool) {
+	cause, ended := context.Cause(ctx).(signalError)
+	for _, failure := range failures {
+		if ended && errors.Is(failure, context.Canceled) {
+			return exitSignal + int(cause.signal), true
+		}
+	}
+	return 0, false
 }
 
 // flatten takes joined errors apart.
@@ -68,10 +84,7 @@ func flatten(err error) []error {
 	return all
 }
 
-func exitCode(ctx context.Context, err error) int {
-	if cause, ok := context.Cause(ctx).(signalError); ok && errors.Is(err, context.Canceled) {
-		return exitSignal + int(cause.signal)
-	}
+func exitCode(err error) int {
 	if failure, ok := errors.AsType[*ftl.Error](err); ok && failure.Kind != 0 {
 		switch failure.Kind {
 		case ftl.HookFailed:
@@ -134,10 +147,13 @@ func (p *Program) warn(format string, args ...any) {
 // seen enough and closed the pipe is no failure.
 type dataWriter struct {
 	io.Writer
+	mu  sync.Mutex // as packages are synced in parallel
 	err error
 }
 
 func (w *dataWriter) Write(data []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	n, err := w.Writer.Write(data)
 	if err != nil && w.err == nil {
 		w.err = err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -17,7 +16,7 @@ import (
 // copied to a file, verified as a whole, and then unpacked.
 func (p *pkg) unpackWhole(ctx context.Context, bucket store.Bucket, manifest master.Manifest, stage string) (err error) {
 	packed := stage + ".part"
-	defer func() { err = errors.Join(err, p.removeAll(packed)) }()
+	defer func() { err = errors.Join(err, removeAll(packed)) }()
 	if err := download(ctx, bucket, manifest, packed); err != nil {
 		return err
 	}
@@ -35,21 +34,12 @@ func download(ctx context.Context, bucket store.Bucket, manifest master.Manifest
 	return err
 }
 
-// otherArchive says that the archive in the bucket is not the one that was
-// spooled.
-func otherArchive(manifest master.Manifest, format string, args ...any) error {
-	return fmt.Errorf("%w: %s is not what was spooled: %s", archive.ErrInvalid, manifest.Archive, fmt.Sprintf(format, args...))
-}
-
 func downloadOnce(ctx context.Context, bucket store.Bucket, manifest master.Manifest, path string) error {
-	body, object, err := bucket.Get(ctx, manifest.Archive, store.GetOptions{})
+	body, err := openArchive(ctx, bucket, manifest, store.GetOptions{})
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	if object.Size != manifest.Size {
-		return otherArchive(manifest, "it has %d bytes instead of %d", object.Size, manifest.Size)
-	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,6 +21,9 @@ import (
 // fetch puts the tree of r into revs, complete and on disk.
 func (p *pkg) fetch(ctx context.Context, bucket store.Bucket, r revision.Revision) (master.Manifest, error) {
 	manifest, seekable, err := master.ReadSeekable(ctx, bucket, r)
+	if errors.Is(err, fs.ErrNotExist) {
+		return manifest, fmt.Errorf("%w: %w", errNotInBucket, err)
+	}
 	if err != nil {
 		return manifest, refusedIfInvalid(err)
 	}
@@ -34,19 +39,38 @@ func (p *pkg) fetch(ctx context.Context, bucket store.Bucket, r revision.Revisio
 	} else {
 		err = p.restore(ctx, bucket, manifest, seekable.Index, stage)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = ftl.Errorf(ftl.NotFound, "spool it again", "the bucket has the manifest of %s, but not its archive %s", r, manifest.Archive)
-	}
 	if err == nil {
 		err = p.place(r, stage)
 	}
 	if err != nil {
-		return manifest, errors.Join(refusedIfInvalid(err), p.removeAll(stage))
+		return manifest, errors.Join(refusedIfInvalid(err), removeAll(stage))
 	}
 	if seekable != nil {
 		p.keepIndex(r, seekable.Encoded)
 	}
 	return manifest, nil
+}
+
+// openArchive reads the archive, or a part of it. One that is missing, or of
+// another size than the manifest says, is not a fault of the bucket.
+func openArchive(ctx context.Context, bucket store.Bucket, manifest master.Manifest, part store.GetOptions) (io.ReadCloser, error) {
+	body, object, err := bucket.Get(ctx, manifest.Archive, part)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ftl.Errorf(ftl.NotFound, "spool it again", "the bucket has the manifest of %s, but not its archive %s", manifest.Revision, manifest.Archive)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if object.Size != manifest.Size {
+		return nil, errors.Join(otherArchive(manifest, "it has %d bytes instead of %d", object.Size, manifest.Size), body.Close())
+	}
+	return body, nil
+}
+
+// otherArchive says that the archive in the bucket is not the one that was
+// spooled.
+func otherArchive(manifest master.Manifest, format string, args ...any) error {
+	return fmt.Errorf("%w: %s is not what was spooled: %s", archive.ErrInvalid, manifest.Archive, fmt.Sprintf(format, args...))
 }
 
 // refusedIfInvalid makes a refusal of what is wrong with an archive.

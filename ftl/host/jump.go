@@ -122,7 +122,11 @@ func (p *pkg) manualJumpLocked(ctx context.Context, l *lock, reason reason, choo
 	case to == links.current && st.Jump != nil:
 		st.overrule()
 		st.Jump.Tries = 0
-		return p.retryPostJump(ctx, l, st)
+		if err := p.retryPostJump(ctx, l, st); err != nil {
+			return err
+		}
+		p.report(ftl.Event{Revision: to, Step: ftl.Flip, State: ftl.Success, Message: "its post-jump has run again"})
+		return nil
 	case to == links.current:
 		st.overrule()
 		p.report(ftl.Event{Revision: to, Step: ftl.Flip, State: ftl.Success, Message: "is already active"})

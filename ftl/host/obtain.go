@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/rhettg/ftl/ftl"
@@ -32,11 +31,14 @@ func (p *pkg) obtainByName(ctx context.Context, l *lock, r revision.Revision) er
 		return err
 	}
 	err = p.obtain(ctx, l, bucket, r)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, errNotInBucket) {
 		return ftl.Errorf(ftl.NotFound, "see what there is: ftl list --master "+p.name.String(), "neither this host nor the bucket has %s", r)
 	}
 	return err
 }
+
+// errNotInBucket says that the bucket has no manifest of a revision.
+var errNotInBucket = errors.New("it is not in the bucket")
 
 // obtain makes r ready, under the sync lock.
 func (p *pkg) obtain(ctx context.Context, l *lock, bucket store.Bucket, r revision.Revision) error {

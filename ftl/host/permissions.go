@@ -26,7 +26,7 @@ func (p *pkg) checkOwner() error {
 	if account, err := user.LookupId(strconv.Itoa(owner)); err == nil {
 		name = account.Username
 	}
-	return ftl.Errorf(ftl.Refused, fmt.Sprintf("sudo -u %s %s", name, p.host.Command),
+	return ftl.Errorf(ftl.Refused, fmt.Sprintf("sudo -u %s -E %s", name, p.host.Command),
 		"%s belongs to %s, not to the user who runs this", p.dir, name)
 }
 

@@ -217,17 +217,21 @@ func (p *pkg) startAgain(ctx context.Context, l *lock, st *state) error {
 	return p.fly(ctx, l, st, false)
 }
 
+// removedInfix is in the name of a package's directory that is being deleted,
+// which also begins with a dot.
+const removedInfix = ".removed."
+
 // removeDir deletes everything of the package but what is shared. When nothing
 // is, the directory goes too: it is renamed first, so that it is never there in
 // part. Otherwise the state stays, which says that the package was removed.
 func (p *pkg) removeDir() error {
 	os.Remove(p.shared()) // fails when something is in it
 	if _, err := os.Lstat(p.shared()); errors.Is(err, fs.ErrNotExist) {
-		gone := filepath.Join(p.host.Root, "."+p.name.String()+".removed."+rand.Text())
+		gone := filepath.Join(p.host.Root, "."+p.name.String()+removedInfix+rand.Text())
 		err := os.Rename(p.dir, gone)
 		if err == nil {
 			p.host.report(ftl.Event{Package: p.name, Step: ftl.Remove, State: ftl.Success})
-			return errors.Join(durable.SyncDir(p.host.Root), p.removeAll(gone))
+			return errors.Join(durable.SyncDir(p.host.Root), removeAll(gone))
 		}
 		if !errors.Is(err, fs.ErrPermission) { // who owns the package need not own the root
 			return err
@@ -243,7 +247,7 @@ func (p *pkg) removeDir() error {
 		if path == p.shared() || path == p.meta() || entry.Name() == changeLock.file {
 			continue
 		}
-		if err := p.removeAll(path); err != nil {
+		if err := removeAll(path); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -28,27 +27,9 @@ func (p *pkg) restore(ctx context.Context, bucket store.Bucket, manifest master.
 	}
 	defer closeTrees()
 	packed := func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
-		return readPart(ctx, bucket, manifest, offset, length)
+		return openArchive(ctx, bucket, manifest, store.GetOptions{Offset: offset, Length: length})
 	}
 	return archive.Restore(ctx, index, packed, root, trees)
-}
-
-// readPart reads a part of the archive. An archive of another size is not the
-// one that was spooled, and not a fault of the bucket.
-func readPart(ctx context.Context, bucket store.Bucket, manifest master.Manifest, offset, length int64) (io.ReadCloser, error) {
-	body, object, err := bucket.Get(ctx, manifest.Archive, store.GetOptions{Offset: offset, Length: length})
-	if _, faulty := errors.AsType[*store.Error](err); faulty {
-		if now, serr := bucket.Stat(ctx, manifest.Archive); serr == nil && now.Size != manifest.Size {
-			return nil, otherArchive(manifest, "it has %d bytes instead of %d", now.Size, manifest.Size)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	if object.Size != manifest.Size {
-		return nil, errors.Join(otherArchive(manifest, "it has %d bytes instead of %d", object.Size, manifest.Size), body.Close())
-	}
-	return body, nil
 }
 
 // maxTrees is how many ready revisions are searched for content. The active one

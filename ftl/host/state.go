@@ -22,6 +22,8 @@ type state struct {
 	// is done with: flipped to, or already current, or overruled by hand.
 	Seen  mark `json:"seen"`
 	Acted mark `json:"acted"`
+	// Deferred is the entry whose jump was last put off by its pre-jump.
+	Deferred mark `json:"deferred,omitzero"`
 	// Looked is set once a sync has read the master, also where nothing was
 	// blessed there.
 	Looked bool `json:"looked"`

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io/fs"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -46,6 +46,10 @@ func (h *Host) Sync(ctx context.Context, packages []revision.Package, opts SyncO
 		if packages, err = h.Packages(); err != nil {
 			return err
 		}
+		h.finishRemovals()
+	}
+	if len(packages) == 0 && !opts.Cron {
+		h.warn("this host is subscribed to nothing; to subscribe: mkdir %s", filepath.Join(h.Root, "PACKAGE"))
 	}
 	if len(packages) == 0 {
 		return nil
@@ -210,7 +214,7 @@ func (p *pkg) obtainWhenDue(ctx context.Context, l *lock, bucket store.Bucket, r
 		return err
 	}
 	err = p.obtain(ctx, l, bucket, r)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, errNotInBucket) {
 		return ftl.Errorf(ftl.NotFound, "it was purged just now; the next sync does without it", "%w", err)
 	}
 	return err
@@ -254,7 +258,7 @@ func (p *pkg) followLocked(ctx context.Context, l *lock, newest mark) error {
 		if err := st.waiting(newest.Revision, hooks.PreJump, time.Now()); err != nil {
 			return err
 		}
-		return p.deferred(newest.Revision, p.jump(ctx, l, st, links, flight{To: newest.Revision, Reason: reasonSync, Mark: newest}))
+		return p.deferred(st, newest, p.jump(ctx, l, st, links, flight{To: newest.Revision, Reason: reasonSync, Mark: newest}))
 	case st.Jump == nil:
 		return nil
 	case st.Jump.Tries > postJumpRetries:
@@ -266,11 +270,16 @@ func (p *pkg) followLocked(ctx context.Context, l *lock, newest mark) error {
 	return p.retryPostJump(ctx, l, st)
 }
 
-// deferred makes it no error that a pre-jump wants to be asked again later.
-func (p *pkg) deferred(r revision.Revision, err error) error {
+// deferred makes it no error that a pre-jump wants to be asked again later. It
+// is told once for an entry of the marker, and not at every sync.
+func (p *pkg) deferred(st *state, newest mark, err error) error {
 	if !notNow(err) {
 		return err
 	}
-	p.report(ftl.Event{Revision: r, Step: ftl.Defer, State: ftl.Success, Message: "pre-jump says not now"})
-	return nil
+	if st.Deferred == newest {
+		return nil
+	}
+	p.report(ftl.Event{Revision: newest.Revision, Step: ftl.Defer, State: ftl.Success, Message: "pre-jump says not now"})
+	st.Deferred = newest
+	return p.writeState(st)
 }

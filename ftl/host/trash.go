@@ -9,7 +9,7 @@ import (
 
 // removeAll deletes a tree without following a link out of it. A tree may have
 // directories that even their owner may not write to.
-func (p *pkg) removeAll(path string) error {
+func removeAll(path string) error {
 	root, err := os.OpenRoot(filepath.Dir(path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -66,11 +66,25 @@ func (p *pkg) empty(dir string) error {
 		return err
 	}
 	for _, entry := range entries {
-		if err := p.removeAll(filepath.Join(dir, entry.Name())); err != nil {
+		if err := removeAll(filepath.Join(dir, entry.Name())); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// finishRemovals deletes what is left of packages whose removal was interrupted.
+// It is in nobody's way, so what can't be deleted stays.
+func (h *Host) finishRemovals() {
+	left, err := filepath.Glob(filepath.Join(h.Root, ".*"+removedInfix+"*"))
+	if err != nil {
+		return
+	}
+	for _, dir := range left {
+		if err := removeAll(dir); err != nil {
+			h.warn("%v", err)
+		}
+	}
 }
 
 func isEmptyDir(dir string) bool {
