@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// contender is a command in a contest.
+type contender struct {
+	name string
+	// prepare makes what the command needs, in a directory that is new and its
+	// own. It may be nil.
+	prepare func(ctx context.Context, dir string) error
+	// command works in that directory. What it does is on disk when it ends.
+	command func(ctx context.Context, dir string) *exec.Cmd
+	// clean removes what the command made elsewhere. It may be nil.
+	clean func(dir string) error
+}
+
+// sample is one run of a command.
+type sample struct {
+	wall time.Duration
+	peak int64 // bytes of memory, of the largest of its processes
+}
+
+// contest runs commands in turn, A B C A B C, each time in a directory of its
+// own. The first round doesn't count.
+func (b *bench) contest(ctx context.Context, contenders ...contender) ([][]sample, error) {
+	return b.rounds(ctx, b.count, contenders...)
+}
+
+func (b *bench) rounds(ctx context.Context, count int, contenders ...contender) ([][]sample, error) {
+	samples := make([][]sample, len(contenders))
+	for round := range count + 1 {
+		for i, c := range contenders {
+			s, err := b.once(ctx, c)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", c.name, err)
+			}
+			if round > 0 {
+				samples[i] = append(samples[i], s)
+			}
+		}
+	}
+	return samples, nil
+}
+
+// once runs a command once.
+func (b *bench) once(ctx context.Context, c contender) (s sample, err error) {
+	dir, err := os.MkdirTemp(b.dir, "run-")
+	if err != nil {
+		return s, err
+	}
+	defer func() {
+		if c.clean != nil {
+			err = errors.Join(err, c.clean(dir))
+		}
+		err = errors.Join(err, os.RemoveAll(dir))
+	}()
+	if c.prepare != nil {
+		if err := c.prepare(ctx, dir); err != nil {
+			return s, err
+		}
+	}
+	if err := settle(dir); err != nil {
+		return s, err
+	}
+	return timed(c.command(ctx, dir))
+}
+
+// settle writes out what earlier runs have left to write, so that nobody pays
+// for somebody else.
+func settle(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Syncfs(int(f.Fd())), f.Close())
+}
+
+// timed runs a command from start to end.
+func timed(cmd *exec.Cmd) (sample, error) {
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	start := time.Now()
+	err := cmd.Run()
+	s := sample{wall: time.Since(start)}
+	if err != nil {
+		return s, fmt.Errorf("%s: %w\n%s", filepath.Base(cmd.Path), err, stderr.Bytes())
+	}
+	s.peak = cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+	return s, nil
+}
+
+func median(samples []sample) time.Duration {
+	walls := make([]time.Duration, len(samples))
+	for i, s := range samples {
+		walls[i] = s.wall
+	}
+	return middle(walls)
+}
+
+// ratio is the median of what a takes for each second of b, pair by pair: of two
+// runs that follow each other, both see the same machine.
+func ratio(a, b []sample) float64 {
+	ratios := make([]float64, len(a))
+	for i := range a {
+		ratios[i] = a[i].wall.Seconds() / b[i].wall.Seconds()
+	}
+	return middle(ratios)
+}
+
+// middle returns the median, of an even number the larger one.
+func middle[T int64 | float64 | time.Duration](values []T) T {
+	slices.Sort(values)
+	return values[len(values)/2]
+}

@@ -1,0 +1,409 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// group is what is measured together, as it uses the same runs.
+type group struct {
+	name    string
+	measure func(b *bench, ctx context.Context) ([]line, error)
+}
+
+var groups = []group{
+	{"app", (*bench).app},
+	{"service", (*bench).service},
+	{"huge", (*bench).huge},
+	{"changed", (*bench).changed},
+	{"upgraded", (*bench).upgraded},
+	{"far", (*bench).far},
+	{"spooling", (*bench).spooling},
+	{"idle", (*bench).idle},
+	{"listing", (*bench).listing},
+	{"jumping", (*bench).jumping},
+}
+
+func groupNames() string {
+	var names []string
+	for _, g := range groups {
+		names = append(names, g.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// The link of the goals on small changes, and the one on full syncs.
+func narrow() *link { return &link{roundTrip: 20 * time.Millisecond, total: 100e6 / 8} }
+func wide() *link   { return &link{roundTrip: 20 * time.Millisecond, perConnection: 50e6} }
+
+const briefly = 20 // runs at least of what takes milliseconds
+
+// syncs is a sync into a new host as a contender. Where it has a revision, that
+// one is active before.
+func (b *bench) syncs(name string, at bucket, prefix, pkg, before string) contender {
+	return contender{
+		name: name,
+		prepare: func(ctx context.Context, dir string) error {
+			if err := os.Mkdir(filepath.Join(dir, pkg), 0o755); err != nil || before == "" {
+				return err
+			}
+			_, err := output(b.ftl(ctx, b.bucket, prefix, dir, "jump", before))
+			return err
+		},
+		command: func(ctx context.Context, dir string) *exec.Cmd { return b.ftl(ctx, at, prefix, dir, "sync") },
+	}
+}
+
+// noteSyncs keeps the most memory that a sync took.
+func (b *bench) noteSyncs(samples ...[]sample) {
+	for _, of := range samples {
+		for _, s := range of {
+			b.peak = max(b.peak, s.peak)
+		}
+	}
+}
+
+func (b *bench) app(ctx context.Context) ([]line, error) {
+	return b.full(ctx, "app", "W1", b.trees.base, b.trees.baseTarball, 0.55, 0.45)
+}
+
+func (b *bench) service(ctx context.Context) ([]line, error) {
+	return b.full(ctx, "service", "W2", b.trees.service, b.trees.serviceTarball, 0.35, 0.20)
+}
+
+// full is a full sync of a tree that was spooled as a tgz, and of one that was
+// spooled as a directory, beside what unpacks the tgz as it is.
+func (b *bench) full(ctx context.Context, pkg, label, tree, tarball string, gzip, zstd float64) ([]line, error) {
+	object := pkg + "-peers/" + filepath.Base(tarball)
+	if err := b.put(ctx, tarball, object); err != nil {
+		return nil, err
+	}
+	if _, err := b.spool(ctx, pkg+"-gzip", tarball); err != nil {
+		return nil, err
+	}
+	if _, err := b.spool(ctx, pkg+"-zstd", tree); err != nil {
+		return nil, err
+	}
+	peers := b.tools.installed(catTar, catIgzip, rcloneIt)
+	contenders := []contender{
+		b.syncs("ftl sync, tgz", b.bucket, pkg+"-gzip", pkg, ""),
+		b.syncs("ftl sync, zst", b.bucket, pkg+"-zstd", pkg, ""),
+	}
+	for _, p := range peers {
+		contenders = append(contenders, b.unpacks(p, b.bucket, object))
+	}
+	samples, err := b.contest(ctx, contenders...)
+	if err != nil {
+		return nil, err
+	}
+	b.noteSyncs(samples[:2]...)
+	files, size, err := shape(tree)
+	if err != nil {
+		return nil, err
+	}
+	packed, err := os.Stat(tarball)
+	if err != nil {
+		return nil, err
+	}
+	what := fmt.Sprintf("full sync of %s (%d files, %d MB, %d MB as tgz), ", label, files, size/1e6, packed.Size()/1e6)
+	var lines []line
+	for i, p := range peers {
+		lines = append(lines,
+			versus(what+"tgz", samples[0], p.name, samples[2+i]),
+			versus(what+"zst", samples[1], p.name, samples[2+i]))
+		what = label + ", "
+	}
+	lines[0].goal, lines[1].goal = ratioOf(gzip), ratioOf(zstd)
+	return lines, nil
+}
+
+func versus(what string, ftl []sample, peer string, against []sample) line {
+	return line{what: what, ftl: seconds(median(ftl)), peer: peer, against: seconds(median(against)), ratio: ratio(ftl, against)}
+}
+
+// huge is one file of 4 GiB, which is the service's binary over and over.
+func (b *bench) huge(ctx context.Context) ([]line, error) {
+	dir := filepath.Join(b.dir, "huge")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, err
+	}
+	if err := repeat(filepath.Join(b.trees.service, "program"), filepath.Join(dir, "file"), 4<<30); err != nil {
+		return nil, err
+	}
+	if _, err := b.spool(ctx, "huge", dir); err != nil {
+		return nil, err
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, err
+	}
+	s, err := b.once(ctx, b.syncs("ftl sync", b.bucket, "huge", "huge", ""))
+	if err != nil {
+		return nil, err
+	}
+	b.noteSyncs([]sample{s})
+	return []line{
+		{what: "peak memory of a sync of one 4 GiB file (one run)", ftl: mebibytes(s.peak), goal: atMost(64 << 20)},
+		{what: "that sync", ftl: seconds(s.wall)},
+	}, os.RemoveAll(b.bucket.path("huge"))
+}
+
+func repeat(from, to string, size int64) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	for left := size; left > 0 && err == nil; {
+		var n int64
+		if _, err = in.Seek(0, io.SeekStart); err == nil {
+			n, err = io.Copy(out, io.LimitReader(in, left))
+		}
+		left -= n
+	}
+	return errors.Join(err, out.Close())
+}
+
+func (b *bench) changed(ctx context.Context) ([]line, error) {
+	return b.step(ctx, "changed", fmt.Sprintf("%d changed files", changedFiles), b.trees.changed, 2.4e6, 0.15)
+}
+
+func (b *bench) upgraded(ctx context.Context) ([]line, error) {
+	return b.step(ctx, "upgraded", "upgrade of a dependency and the binary", b.trees.upgraded, 62e6, 0.70)
+}
+
+// step is a sync of the next revision by a host that has the one before, beside
+// a full sync of it.
+func (b *bench) step(ctx context.Context, prefix, label, next string, bytes, overNarrow float64) ([]line, error) {
+	revisions, err := b.spool(ctx, prefix, b.trees.base, next)
+	if err != nil {
+		return nil, err
+	}
+	counted := new(link)
+	err = through(ctx, counted, b.bucket.address(), func(ctx context.Context, address string) error {
+		_, err := b.once(ctx, b.syncs("ftl sync", b.bucket.at(address), prefix, "app", revisions[0]))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := os.Stat(b.bucket.path(prefix + "/" + revisions[1] + ".ftl"))
+	if err != nil {
+		return nil, err
+	}
+	lines := []line{
+		{what: "W1, " + label + ": from the bucket, everything counted", ftl: megabytes(counted.received.Load()), goal: atMost(bytes)},
+		{what: "of that the manifest with its index", ftl: megabytes(manifest.Size())},
+		{what: "requests of that sync", ftl: number(counted.requests.Load())},
+	}
+	measure := func(where string, at bucket, limit float64) error {
+		samples, err := b.contest(ctx,
+			b.syncs("ftl sync", at, prefix, "app", revisions[0]),
+			b.syncs("ftl sync of all", at, prefix, "app", ""))
+		if err != nil {
+			return err
+		}
+		b.noteSyncs(samples...)
+		l := versus("W1, "+label+where, samples[0], "a full sync", samples[1])
+		l.goal = ratioOf(limit)
+		lines = append(lines, l)
+		return nil
+	}
+	if err := measure(", on the local disk", b.bucket, 0.8); err != nil {
+		return nil, err
+	}
+	err = through(ctx, narrow(), b.bucket.address(), func(ctx context.Context, address string) error {
+		return measure(", over 100 Mbit/s and 20 ms", b.bucket.at(address), overNarrow)
+	})
+	return lines, err
+}
+
+// far is a full sync over a link where one connection is not enough.
+func (b *bench) far(ctx context.Context) (lines []line, err error) {
+	object := "far-peers/app.tgz"
+	if err := b.put(ctx, b.trees.baseTarball, object); err != nil {
+		return nil, err
+	}
+	if _, err := b.spool(ctx, "far", b.trees.base); err != nil {
+		return nil, err
+	}
+	err = through(ctx, wide(), b.bucket.address(), func(ctx context.Context, address string) error {
+		at := b.bucket.at(address)
+		samples, err := b.contest(ctx, b.syncs("ftl sync", at, "far", "app", ""), b.unpacks(copyTar, at, object), b.unpacks(catTar, at, object))
+		if err != nil {
+			return err
+		}
+		b.noteSyncs(samples[0])
+		const what = "full sync of W1 over 20 ms and 50 MB/s per connection"
+		lines = append(lines, versus(what, samples[0], copyTar.name, samples[1]), versus(what, samples[0], catTar.name, samples[2]))
+		lines[0].goal = ratioOf(0.5)
+		return nil
+	})
+	return lines, err
+}
+
+func (b *bench) spooling(ctx context.Context) (lines []line, err error) {
+	contenders := []contender{{
+		name: "ftl spool",
+		command: func(ctx context.Context, dir string) *exec.Cmd {
+			return b.ftl(ctx, b.bucket, filepath.Base(dir), dir, "spool", b.trees.base)
+		},
+		clean: func(dir string) error { return os.RemoveAll(b.bucket.path(filepath.Base(dir))) },
+	}}
+	peers := b.tools.installed(tarPipe, pigzPipe)
+	for _, p := range peers {
+		contenders = append(contenders, contender{
+			name: p.name,
+			command: func(ctx context.Context, dir string) *exec.Cmd {
+				return b.command(ctx, p, b.bucket, filepath.Base(dir)+"/app.tgz", b.trees.base, dir)
+			},
+			clean: func(dir string) error { return os.RemoveAll(b.bucket.path(filepath.Base(dir))) },
+		})
+	}
+	samples, err := b.contest(ctx, contenders...)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range peers {
+		lines = append(lines, versus("ftl spool DIR of W1", samples[0], p.name, samples[1+i]))
+	}
+	lines[0].goal = ratioOf(0.45)
+	return append(lines, line{what: "peak memory of that spool", ftl: mebibytes(samples[0][0].peak)}), nil
+}
+
+// idle is a sync with nothing to do.
+func (b *bench) idle(ctx context.Context) ([]line, error) {
+	one, err := b.subscribed(ctx, "one", 1)
+	if err != nil {
+		return nil, err
+	}
+	many, err := b.subscribed(ctx, "many", 200)
+	if err != nil {
+		return nil, err
+	}
+	sync := func(at bucket, prefix, root string) contender {
+		return contender{name: "ftl sync", command: func(ctx context.Context, _ string) *exec.Cmd {
+			return b.ftl(ctx, at, prefix, root, "sync")
+		}}
+	}
+	samples, err := b.rounds(ctx, max(b.count, briefly), sync(b.bucket, "one", one), sync(b.bucket, "many", many),
+		contender{name: "ftl version", command: func(ctx context.Context, dir string) *exec.Cmd {
+			return b.ftl(ctx, b.bucket, "", dir, "version")
+		}}, b.unpacks(list, b.bucket, "one/"))
+	if err != nil {
+		return nil, err
+	}
+	b.noteSyncs(samples[:2]...)
+	counted := new(link)
+	err = through(ctx, counted, b.bucket.address(), func(ctx context.Context, address string) error {
+		_, err := b.once(ctx, sync(b.bucket.at(address), "one", one))
+		return err
+	})
+	return []line{
+		{what: "sync with nothing to do, one package", ftl: seconds(median(samples[0])), peer: list.name, against: seconds(median(samples[3])),
+			ratio: ratio(samples[0], samples[3]), goal: atMost(0.025)},
+		{what: "requests of that sync", ftl: number(counted.requests.Load()), goal: atMost(2)},
+		{what: "ftl version, which does nothing", ftl: seconds(median(samples[2]))},
+		{what: "sync with nothing to do, 200 packages", ftl: seconds(median(samples[1])), goal: atMost(0.5)},
+	}, err
+}
+
+// subscribed makes a host that is in sync with so many small packages.
+func (b *bench) subscribed(ctx context.Context, prefix string, packages int) (root string, err error) {
+	root, files := filepath.Join(b.dir, "host-"+prefix), filepath.Join(b.dir, "files-"+prefix)
+	for i := range packages {
+		name := fmt.Sprintf("package%d", i)
+		file := filepath.Join(files, name)
+		if err := errors.Join(os.MkdirAll(files, 0o755), os.WriteFile(file, []byte(name), 0o644), os.MkdirAll(filepath.Join(root, name), 0o755)); err != nil {
+			return "", err
+		}
+		revisions, err := b.spool(ctx, prefix, file)
+		if err != nil {
+			return "", err
+		}
+		if _, err := output(b.ftl(ctx, b.bucket, prefix, "", "jump", "--master", revisions[0])); err != nil {
+			return "", err
+		}
+	}
+	_, err = output(b.ftl(ctx, b.bucket, prefix, root, "sync"))
+	return root, err
+}
+
+// listing lists many revisions. They are put on the server's disk as they are,
+// since nobody waits for 10,000 spools.
+func (b *bench) listing(ctx context.Context) ([]line, error) {
+	const revisions = 10_000
+	if err := os.Mkdir(b.bucket.path("listed"), 0o755); err != nil {
+		return nil, err
+	}
+	day := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i := range revisions {
+		at := day.Add(time.Duration(i) * 15 * time.Minute)
+		second := at.Hour()*3600 + at.Minute()*60
+		name := fmt.Sprintf("app.%s%05dAa", at.Format("20060102"), second)
+		for _, extension := range []string{".tar.zst", ".ftl"} {
+			if err := os.WriteFile(b.bucket.path("listed/"+name+extension), []byte(name), 0o644); err != nil {
+				return nil, err
+			}
+		}
+	}
+	ls := b.ftl(ctx, b.bucket, "listed", "", "list", "--master", "app")
+	if out, err := output(ls); err != nil || strings.Count(out, "\n") != revisions {
+		return nil, fmt.Errorf("list: %d revisions, %w", strings.Count(out, "\n"), err)
+	}
+	samples, err := b.contest(ctx,
+		contender{name: "ftl list", command: func(ctx context.Context, _ string) *exec.Cmd {
+			return b.ftl(ctx, b.bucket, "listed", "", "list", "--master", "app")
+		}}, b.unpacks(list, b.bucket, "listed/"))
+	if err != nil {
+		return nil, err
+	}
+	l := versus("ftl list --master of 10,000 revisions", samples[0], list.name, samples[1])
+	l.goal = atMost(0.3)
+	return []line{l}, os.RemoveAll(b.bucket.path("listed"))
+}
+
+// jumping goes from one revision to the other and back.
+func (b *bench) jumping(ctx context.Context) ([]line, error) {
+	root, tree := filepath.Join(b.dir, "host-jumping"), filepath.Join(b.dir, "jumped")
+	if err := errors.Join(os.MkdirAll(filepath.Join(root, "jumped"), 0o755), os.MkdirAll(tree, 0o755)); err != nil {
+		return nil, err
+	}
+	var revisions []string
+	for _, content := range []string{"one", "two"} {
+		if err := os.WriteFile(filepath.Join(tree, "file"), []byte(content), 0o644); err != nil {
+			return nil, err
+		}
+		spooled, err := b.spool(ctx, "jumping", tree)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := output(b.ftl(ctx, b.bucket, "jumping", root, "jump", spooled[0])); err != nil {
+			return nil, err
+		}
+		revisions = append(revisions, spooled...)
+	}
+	turn := 0
+	samples, err := b.rounds(ctx, max(b.count, briefly),
+		contender{name: "ftl jump", command: func(ctx context.Context, _ string) *exec.Cmd {
+			turn++
+			return b.ftl(ctx, b.bucket, "jumping", root, "jump", revisions[turn%2])
+		}},
+		b.unpacks(flip, b.bucket, ""))
+	if err != nil {
+		return nil, err
+	}
+	l := versus("ftl jump without hooks, durable", samples[0], flip.name, samples[1])
+	l.goal = atMost(0.030)
+	return []line{l}, nil
+}
