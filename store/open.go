@@ -19,7 +19,7 @@ type Options struct {
 }
 
 // limits bound what a bucket may take. They are variables so that a test can
-// shrink them.
+// shrink them; a test of the whole program builds it with the tag impatient.
 type limits struct {
 	dial, tls time.Duration // of a new connection
 	role      time.Duration // for an answer of the machine's metadata service
@@ -34,24 +34,6 @@ type limits struct {
 	single    int64         // bytes above which a Put is sent in parts
 	part      int64         // bytes of such a part
 	pages     int           // of a listing
-}
-
-// defaultLimits: single is what S3 takes in one PutObject.
-var defaultLimits = limits{
-	dial:      10 * time.Second,
-	tls:       10 * time.Second,
-	role:      3 * time.Second,
-	read:      30 * time.Second,
-	answer:    60 * time.Second,
-	idle:      60 * time.Second,
-	backoff:   5 * time.Second,
-	window:    60 * time.Second,
-	floor:     16 << 10,
-	resumes:   5,
-	conflicts: 5,
-	single:    5 << 30,
-	part:      64 << 20,
-	pages:     10_000,
 }
 
 // A LocationError says why a location names no bucket. It shows how one does.

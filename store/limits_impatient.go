@@ -1,0 +1,24 @@
+//go:build impatient
+
+package store
+
+import "time"
+
+// defaultLimits of a program that is built to be tested: what takes a minute in
+// earnest takes a second. The numbers of tries are those of the real ones.
+var defaultLimits = limits{
+	dial:      time.Second,
+	tls:       time.Second,
+	role:      time.Second,
+	read:      250 * time.Millisecond,
+	answer:    time.Second,
+	idle:      500 * time.Millisecond,
+	backoff:   20 * time.Millisecond,
+	window:    500 * time.Millisecond,
+	floor:     16 << 10,
+	resumes:   5,
+	conflicts: 5,
+	single:    5 << 30,
+	part:      64 << 20,
+	pages:     20,
+}
