@@ -28,13 +28,14 @@ type setting struct {
 }
 
 var (
-	settingBucket      = setting{"FTL_BUCKET", "the bucket: name, s3://name[/prefix] or file:///dir", "s3://my-releases"}
-	settingRoot        = setting{"FTL_ROOT", "the host's tree", "/srv/ftl"}
-	settingNode        = setting{"FTL_NODE", "this host's name (the host name)", "web1"}
-	settingKeep        = setting{"FTL_KEEP", "how many of the newest revisions to keep (5)", "5"}
-	settingSplay       = setting{"FTL_SPLAY", "wait up to this long first, always the same on a node (0)", "50s"}
-	settingHookTimeout = setting{"FTL_HOOK_TIMEOUT", "how long a hook may take (10m)", "10m"}
-	settingLockWait    = setting{"FTL_LOCK_WAIT", "how long to wait for another ftl (30s)", "30s"}
+	settingBucket       = setting{"FTL_BUCKET", "the bucket: name, s3://name[/prefix] or file:///dir", "s3://my-releases"}
+	settingRoot         = setting{"FTL_ROOT", "the host's tree", "/srv/ftl"}
+	settingNode         = setting{"FTL_NODE", "this host's name (the host name)", "web1"}
+	settingKeep         = setting{"FTL_KEEP", "how many of the newest revisions to keep (5)", "5"}
+	settingSplay        = setting{"FTL_SPLAY", "wait up to this long first, always the same on a node (0)", "50s"}
+	settingHookTimeout  = setting{"FTL_HOOK_TIMEOUT", "how long a hook may take (10m)", "10m"}
+	settingCheckTimeout = setting{"FTL_CHECK_TIMEOUT", "how long a revision has to pass its check (60s)", "60s"}
+	settingLockWait     = setting{"FTL_LOCK_WAIT", "how long to wait for another ftl (30s)", "30s"}
 )
 
 func (s setting) flag() string {
@@ -93,7 +94,7 @@ func (p *Program) keep(command *cobra.Command) (int, error) {
 }
 
 // hostSettings are those of every command that acts on the host.
-var hostSettings = []setting{settingRoot, settingNode, settingHookTimeout, settingLockWait}
+var hostSettings = []setting{settingRoot, settingNode, settingHookTimeout, settingCheckTimeout, settingLockWait}
 
 // host returns the host that a command acts on. Of the bucket it asks nothing
 // before it is needed.
@@ -112,6 +113,9 @@ func (p *Program) host(command *cobra.Command) (*host.Host, error) {
 		Report:  p.printChange, Warn: p.warn, HookOutput: &lineWriter{out: p.Stderr},
 	}
 	if h.HookTimeout, err = p.duration(command, settingHookTimeout, host.DefaultHookTimeout); err != nil {
+		return nil, err
+	}
+	if h.CheckTimeout, err = p.duration(command, settingCheckTimeout, host.DefaultCheckTimeout); err != nil {
 		return nil, err
 	}
 	if h.LockWait, err = p.duration(command, settingLockWait, host.DefaultLockWait); err != nil {

@@ -19,6 +19,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitHook        = 3
+	exitRolledBack  = 4
 	exitBusy        = 5
 	exitNotFound    = 6
 	exitRefused     = 7
@@ -89,6 +90,8 @@ func exitCode(err error) int {
 		switch failure.Kind {
 		case ftl.HookFailed:
 			return exitHook
+		case ftl.RolledBack:
+			return exitRolledBack
 		case ftl.Busy:
 			return exitBusy
 		case ftl.NotFound:

@@ -62,6 +62,7 @@ Environment (each has a flag of the same name on the commands that use it):
   FTL_KEEP          how many of the newest revisions a host keeps (5)
   FTL_SPLAY         sync first waits up to this long, always the same on a node (0)
   FTL_HOOK_TIMEOUT  how long a hook may take (10m)
+  FTL_CHECK_TIMEOUT how long a revision has to pass its check (60s)
   FTL_LOCK_WAIT     how long to wait for another ftl on the same package (30s)
 S3 is reached with the usual AWS_* variables, profiles and roles; with
 AWS_ENDPOINT_URL any S3-compatible store is.

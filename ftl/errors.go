@@ -18,10 +18,12 @@ type Kind int
 
 // The kinds of failure. An error without a kind is an ordinary failure.
 const (
-	HookFailed Kind = iota + 1 // a hook failed, or said "not now"
-	Busy                       // another ftl holds the lock
-	NotFound                   // there is no such package or revision
-	Refused                    // it would break something, or somebody else was faster
+	HookFailed   Kind = iota + 1 // a hook failed, or said "not now"
+	Busy                         // another ftl holds the lock
+	NotFound                     // there is no such package or revision
+	Refused                      // it would break something, or somebody else was faster
+	RolledBack                   // a revision did not work, and the one before is active again
+	Inconsistent                 // neither did the one before: a person is needed
 )
 
 // Error is a failure of a known kind.

@@ -26,6 +26,7 @@ const (
 	Flip    Step = "flip"    // current points to the revision
 	Defer   Step = "defer"   // pre-jump said "not now"
 	Recover Step = "recover" // a jump that was interrupted is taken up again
+	Revert  Step = "revert"  // a revision did not work, and is left again
 	Remove  Step = "remove"  // a revision, or the whole package, is gone from the host
 	Spool   Step = "spool"   // a revision is in the bucket
 	Bless   Step = "bless"   // the marker names the revision

@@ -25,10 +25,10 @@ func (p *pkg) unpackWhole(ctx context.Context, bucket store.Bucket, manifest mas
 
 // download copies the archive to a file, and makes sure that it is the one that
 // the manifest names. Wrong bytes are asked for once more, as a proxy on the
-// way may have spoiled them.
+// way may have spoiled them, and so is an archive that changed meanwhile.
 func download(ctx context.Context, bucket store.Bucket, manifest master.Manifest, path string) error {
 	err := downloadOnce(ctx, bucket, manifest, path)
-	if errors.Is(err, archive.ErrInvalid) {
+	if errors.Is(err, archive.ErrInvalid) || errors.Is(err, store.ErrPrecondition) {
 		err = downloadOnce(ctx, bucket, manifest, path)
 	}
 	return err

@@ -73,9 +73,10 @@ func otherArchive(manifest master.Manifest, format string, args ...any) error {
 	return fmt.Errorf("%w: %s is not what was spooled: %s", archive.ErrInvalid, manifest.Archive, fmt.Sprintf(format, args...))
 }
 
-// refusedIfInvalid makes a refusal of what is wrong with an archive.
+// refusedIfInvalid makes a refusal of what is wrong with an archive, also of one
+// that was replaced while it was read.
 func refusedIfInvalid(err error) error {
-	if !errors.Is(err, archive.ErrInvalid) {
+	if !errors.Is(err, archive.ErrInvalid) && !errors.Is(err, store.ErrPrecondition) {
 		return err
 	}
 	return ftl.Errorf(ftl.Refused, "nothing of it was kept; spool it again, and find out who changed it", "%w", err)

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,9 @@ type hookRun struct {
 	reason   reason
 	attempt  int // from 1
 	recovery bool
+	timeout  time.Duration // 0 is the host's
+	quiet    bool          // report nothing, and don't run the failed hook
+	extra    []string      // of the environment
 }
 
 // runHook runs one hook of a revision, under a lock that is held. A revision
@@ -46,24 +50,54 @@ func (p *pkg) runHook(ctx context.Context, l *lock, st *state, run hookRun) erro
 		return err
 	}
 
-	p.report(ftl.Event{Revision: run.of, Step: ftl.Step(run.name), State: ftl.Running})
+	if !run.quiet {
+		p.report(ftl.Event{Revision: run.of, Step: ftl.Step(run.name), State: ftl.Running})
+	}
 	err = script.Run(ctx, hooks.Options{
 		Revision: run.of.String(),
 		Env:      environment,
 		Log:      p.hookLog(run.of, run.name),
 		Output:   p.host.HookOutput,
-		Timeout:  p.host.hookTimeout(),
+		Timeout:  cmp.Or(run.timeout, p.host.hookTimeout()),
 		Started:  func(process hooks.Process) error { return l.enterHook(process, run.name, run.of) },
 	})
 	if left := l.leaveHook(); err == nil {
 		err = left
 	}
 	if err != nil {
-		p.report(ftl.Event{Revision: run.of, Step: ftl.Step(run.name), State: ftl.Failure, Message: err.Error()})
-		return p.hookError(run, err)
+		err = p.hookError(run, err)
 	}
-	p.report(ftl.Event{Revision: run.of, Step: ftl.Step(run.name), State: ftl.Success})
-	return nil
+	if !run.quiet {
+		p.reportHook(ctx, l, st, run, err)
+	}
+	return err
+}
+
+// reportHook tells how a hook ended, and runs the failed hook where it failed.
+func (p *pkg) reportHook(ctx context.Context, l *lock, st *state, run hookRun, err error) {
+	if err == nil {
+		p.report(ftl.Event{Revision: run.of, Step: ftl.Step(run.name), State: ftl.Success})
+		return
+	}
+	p.report(ftl.Event{Revision: run.of, Step: ftl.Step(run.name), State: ftl.Failure, Message: err.Error()})
+	if !interrupted(err) && !notNow(err) {
+		p.runFailed(ctx, l, st, run, err)
+	}
+}
+
+// runFailed runs the failed hook of a revision, for whoever wants to be told.
+// It is best effort, and never hides what it is about.
+func (p *pkg) runFailed(ctx context.Context, l *lock, st *state, failed hookRun, cause error) {
+	status := 1
+	if exit, ok := errors.AsType[*hooks.ExitError](cause); ok {
+		status = exit.Code
+	}
+	run := failed
+	run.name, run.quiet, run.timeout = hooks.Failed, true, 0
+	run.extra = []string{"FTL_FAILED_HOOK=" + string(failed.name), fmt.Sprintf("FTL_EXIT_STATUS=%d", status)}
+	if err := p.runHook(ctx, l, st, run); err != nil {
+		p.host.warn("%s: %v", p.name, err)
+	}
 }
 
 func (p *pkg) hookError(run hookRun, err error) error {
@@ -80,10 +114,10 @@ func (p *pkg) hookError(run hookRun, err error) error {
 // not to what was going on.
 func interrupted(err error) bool { return errors.Is(err, context.Canceled) }
 
-// hookFailed reports whether an error is that of a hook.
+// hookFailed reports whether an error is that of a hook, or what came of it.
 func hookFailed(err error) bool {
 	failure, ok := errors.AsType[*ftl.Error](err)
-	return ok && failure.Kind == ftl.HookFailed
+	return ok && (failure.Kind == ftl.HookFailed || failure.Kind == ftl.RolledBack || failure.Kind == ftl.Inconsistent)
 }
 
 // notNow reports whether a pre-jump asked to be tried again later.
@@ -107,7 +141,7 @@ func (p *pkg) hookEnvironment(run hookRun) ([]string, error) {
 		recovery = "1"
 	}
 	dir := filepath.Join(root, p.name.String())
-	return []string{
+	return append([]string{
 		"FTL_HOOK=" + string(run.name),
 		"FTL_PACKAGE=" + p.name.String(),
 		"FTL_REVISION=" + run.of.String(),
@@ -123,7 +157,7 @@ func (p *pkg) hookEnvironment(run hookRun) ([]string, error) {
 		fmt.Sprintf("FTL_ATTEMPT=%d", run.attempt),
 		"FTL_RECOVERY=" + recovery,
 		"FTL_VERSION=" + p.host.Version,
-	}, nil
+	}, run.extra...), nil
 }
 
 func (p *pkg) hookLog(r revision.Revision, name hooks.Name) string {

@@ -40,9 +40,10 @@ type Host struct {
 	Version string // of ftl, for hooks
 	Command string // what the user started, for whoever waits for the lock
 
-	Keep        int // how many of the newest revisions to fetch and keep; 0 is only what is blessed
-	HookTimeout time.Duration
-	LockWait    time.Duration
+	Keep         int // how many of the newest revisions to fetch and keep; 0 is only what is blessed
+	HookTimeout  time.Duration
+	CheckTimeout time.Duration // of all tries of a check
+	LockWait     time.Duration
 
 	// Open returns the bucket. It is called only where the bucket is needed,
 	// and is nil where there is none.
@@ -55,9 +56,10 @@ type Host struct {
 
 // The defaults of a Host.
 const (
-	DefaultKeep        = 5
-	DefaultHookTimeout = 10 * time.Minute
-	DefaultLockWait    = 30 * time.Second
+	DefaultKeep         = 5
+	DefaultHookTimeout  = 10 * time.Minute
+	DefaultCheckTimeout = time.Minute
+	DefaultLockWait     = 30 * time.Second
 )
 
 // Packages returns the packages that the host is subscribed to, sorted: the

@@ -11,10 +11,11 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// A jump goes through four phases:
+// A jump goes through these phases:
 //
-//	pre-jump(new) → un-jump(old) → previous and current flip → post-jump(new)
+//	pre-jump(new) → un-jump(old) → previous and current flip → post-jump(new) → check(new)
 //
+// and back, when a revision that ships a check does not pass it (revert.go).
 // Each is written into the state before it begins, so that the next command
 // after a crash takes the jump up in the phase where it was. A hook may
 // therefore run more than once for a jump, but never not at all.
@@ -127,6 +128,13 @@ func (p *pkg) manualJumpLocked(ctx context.Context, l *lock, reason reason, choo
 		}
 		p.report(ftl.Event{Revision: to, Step: ftl.Flip, State: ftl.Success, Message: "its post-jump has run again"})
 		return nil
+	case to == links.current && st.Inconsistent != "": // it may have been mended
+		st.overrule()
+		st.Jump = &flight{To: to, Previous: links.previous, Reason: reason, Started: time.Now()}
+		if err := p.enter(st, phasePostJump); err != nil {
+			return err
+		}
+		return p.fly(ctx, l, st, false)
 	case to == links.current:
 		st.overrule()
 		p.report(ftl.Event{Revision: to, Step: ftl.Flip, State: ftl.Success, Message: "is already active"})
@@ -145,6 +153,7 @@ func (p *pkg) jump(ctx context.Context, l *lock, st *state, links links, f fligh
 	f.From, f.Previous, f.Started = links.current, links.previous, time.Now()
 	st.Jump = &f
 	st.Removed = false
+	delete(st.Rejected, f.To) // who asks for it again means it
 	if err := p.enter(st, phasePreJump); err != nil {
 		return err
 	}
@@ -158,7 +167,7 @@ func (p *pkg) jump(ctx context.Context, l *lock, st *state, links links, f fligh
 func (p *pkg) fly(ctx context.Context, l *lock, st *state, recovery bool) error {
 	f := st.Jump
 	var unJumpFailed error
-	for {
+	for st.Jump != nil {
 		hook := hookRun{old: f.From, new: f.To, reason: f.Reason, attempt: f.Tries, recovery: recovery}
 		recovery = false
 		switch f.Phase {
@@ -187,12 +196,20 @@ func (p *pkg) fly(ctx context.Context, l *lock, st *state, recovery bool) error 
 			}
 		case phasePostJump:
 			hook.name, hook.of = hooks.PostJump, f.To
-			err := p.runHook(ctx, l, st, hook)
-			return errors.Join(unJumpFailed, p.land(st, err))
+			if err := p.afterPostJump(st, p.runHook(ctx, l, st, hook)); err != nil {
+				return errors.Join(unJumpFailed, err)
+			}
+		case phaseCheck:
+			if err := p.afterCheck(st, p.runCheck(ctx, l, st, hook, f.To)); err != nil {
+				return errors.Join(unJumpFailed, err)
+			}
+		case phaseRevertUnJump, phaseRevertSwap, phaseRevertPostJump, phaseRevertCheck:
+			return errors.Join(unJumpFailed, p.revert(ctx, l, st, hook))
 		default:
 			return fmt.Errorf("the state has a jump in the phase %q, which this ftl does not know", f.Phase)
 		}
 	}
+	return unJumpFailed
 }
 
 // enter notes that a phase begins.
@@ -239,16 +256,42 @@ func (p *pkg) swap(st *state) error {
 	return p.enter(st, phasePostJump)
 }
 
-// land ends a jump after its post-jump. One that failed stays in flight, until
-// it is tried again or superseded.
-func (p *pkg) land(st *state, failed error) error {
+// afterPostJump decides how the jump goes on. A post-jump that failed sends a
+// revision with a check back; without one the jump stays in flight, until it is
+// tried again or superseded.
+func (p *pkg) afterPostJump(st *state, failed error) error {
 	switch {
 	case interrupted(failed):
 		return failed
+	case failed != nil && p.mayRevert(st):
+		return p.reject(st, failed)
 	case failed != nil:
 		st.Jump.Failed = failed.Error()
 		return errors.Join(failed, p.writeState(st))
+	case p.shipsCheck(st, st.Jump.To):
+		return p.enter(st, phaseCheck)
 	}
+	return p.land(st)
+}
+
+// afterCheck decides likewise.
+func (p *pkg) afterCheck(st *state, failed error) error {
+	switch {
+	case interrupted(failed):
+		return failed
+	case failed != nil && p.mayRevert(st):
+		return p.reject(st, failed)
+	case failed != nil: // the first jump has nothing to go back to
+		st.Jump.Failed, st.Jump.Phase = failed.Error(), phasePostJump
+		return errors.Join(failed, p.writeState(st))
+	}
+	return p.land(st)
+}
+
+// land ends a jump that has done all it should.
+func (p *pkg) land(st *state) error {
+	delete(st.Rejected, st.Jump.To)
+	st.Inconsistent = ""
 	st.Jump = nil
 	return p.writeState(st)
 }

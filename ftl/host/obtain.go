@@ -8,6 +8,7 @@ import (
 
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/durable"
+	"github.com/rhettg/ftl/ftl/master"
 	"github.com/rhettg/ftl/hooks"
 	"github.com/rhettg/ftl/revision"
 	"github.com/rhettg/ftl/store"
@@ -28,6 +29,15 @@ func (p *pkg) obtainByName(ctx context.Context, l *lock, r revision.Revision) er
 	}
 	bucket, err := p.host.Open(ctx)
 	if err != nil {
+		return err
+	}
+	// What was blessed before is overruled by the jump, what is blessed later is
+	// not: so look now, while the bucket is at hand.
+	marker, err := master.ReadMarker(ctx, bucket, p.name)
+	if err != nil {
+		return err
+	}
+	if _, err := p.see(ctx, marker); err != nil {
 		return err
 	}
 	err = p.obtain(ctx, l, bucket, r)

@@ -22,7 +22,7 @@ func (p *pkg) rollForward(ctx context.Context, l *lock, st *state) error {
 
 func (p *pkg) takeUp(ctx context.Context, l *lock, st *state) error {
 	f := st.Jump
-	if f == nil || f.Phase == phasePostJump {
+	if f == nil || f.flipped() {
 		return nil
 	}
 	if f.Phase == phasePreJump { // nothing has changed

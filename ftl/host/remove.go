@@ -110,6 +110,7 @@ func (p *pkg) remove(ctx context.Context, l *lock, st *state, r revision.Revisio
 		return err
 	}
 	delete(st.Ready, r)
+	delete(st.Rejected, r)
 	for _, hook := range hooks.Names() {
 		st.succeed(r, hook)
 	}

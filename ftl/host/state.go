@@ -31,6 +31,12 @@ type state struct {
 	Jump *flight `json:"jump,omitempty"`
 	// Failures are those of hooks that sync tries again later.
 	Failures []failure `json:"failures,omitempty"`
+	// Rejected are the revisions that were activated, did not work, and were
+	// left again. Sync takes none of them until it is blessed anew.
+	Rejected map[revision.Revision]rejection `json:"rejected,omitempty"`
+	// Inconsistent says why neither the new nor the old revision works, "" while
+	// one does.
+	Inconsistent string `json:"inconsistent,omitempty"`
 	// Removed is set when the package was removed from the host and only its
 	// shared directory was kept.
 	Removed bool `json:"removed,omitempty"`
@@ -42,6 +48,13 @@ type ready struct {
 	Since time.Time `json:"since"`
 	// File is set where the revision is one file, which has no hooks.
 	File bool `json:"file,omitempty"`
+}
+
+// rejection says why a revision was left again.
+type rejection struct {
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
+	Output string    `json:"output,omitempty"` // the last lines of the hook
 }
 
 // mark names a marker's entry.
@@ -92,7 +105,24 @@ const (
 	phaseUnJump   phase = "un-jump"
 	phaseSwap     phase = "swap"
 	phasePostJump phase = "post-jump"
+	phaseCheck    phase = "check"
+
+	// The way back, when a revision that ships a check turned out not to work.
+	phaseRevertUnJump   phase = "revert-un-jump"
+	phaseRevertSwap     phase = "revert-swap"
+	phaseRevertPostJump phase = "revert-post-jump"
+	phaseRevertCheck    phase = "revert-check"
 )
+
+// known reports whether this ftl has the phase.
+func (p phase) known() bool {
+	switch p {
+	case phasePreJump, phaseUnJump, phaseSwap, phasePostJump, phaseCheck,
+		phaseRevertUnJump, phaseRevertSwap, phaseRevertPostJump, phaseRevertCheck:
+		return true
+	}
+	return false
+}
 
 // flight is a jump that is not over.
 type flight struct {
@@ -105,9 +135,13 @@ type flight struct {
 	Started  time.Time         `json:"started"`
 	// Tries is how often the hook of this phase was started.
 	Tries int `json:"tries"`
-	// Failed says why post-jump failed, "" while it has not.
+	// Failed says why post-jump or the check failed, "" while neither has.
 	Failed string `json:"failed,omitempty"`
 }
+
+// flipped reports whether the jump has flipped the links and is not on its way
+// back: what is left of it is superseded by a newer one.
+func (f *flight) flipped() bool { return f.Phase == phasePostJump || f.Phase == phaseCheck }
 
 // failed reports whether the jump is done but for its post-jump, which failed.
 func (f *flight) failed() bool { return f != nil && f.Failed != "" }
@@ -119,6 +153,7 @@ const (
 	reasonSync     reason = "sync"
 	reasonJump     reason = "jump"
 	reasonJumpBack reason = "jump-back"
+	reasonRevert   reason = "revert"
 	reasonRemove   reason = "remove"
 )
 

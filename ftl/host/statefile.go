@@ -58,9 +58,7 @@ func (s *state) parse(data []byte, name revision.Package) error {
 	if s.Format > stateFormat || s.Jump == nil {
 		return nil
 	}
-	switch s.Jump.Phase {
-	case phasePreJump, phaseUnJump, phaseSwap, phasePostJump:
-	default:
+	if !s.Jump.Phase.known() {
 		return fmt.Errorf("its jump is in the phase %q, which there is not", s.Jump.Phase)
 	}
 	if s.Jump.To.Package() != name {

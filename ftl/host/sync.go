@@ -154,7 +154,7 @@ func (p *pkg) tidy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	inFlight := st.Jump != nil && st.Jump.Phase != phasePostJump
+	inFlight := st.Jump != nil && !st.Jump.flipped()
 	if !inFlight && !st.Removed && isEmptyDir(p.trash()) {
 		return nil
 	}
@@ -228,7 +228,7 @@ func (p *pkg) follow(ctx context.Context, newest mark) error {
 	if err != nil {
 		return err
 	}
-	if st.Jump == nil && !(newest.after(st.Acted) && st.isReady(newest.Revision)) {
+	if st.Jump == nil && st.Inconsistent == "" && !(newest.after(st.Acted) && st.isReady(newest.Revision)) {
 		return nil
 	}
 	return p.withLock(ctx, patience{wait: p.host.lockWait()}, func(l *lock) error {
@@ -259,6 +259,10 @@ func (p *pkg) followLocked(ctx context.Context, l *lock, newest mark) error {
 			return err
 		}
 		return p.deferred(st, newest, p.jump(ctx, l, st, links, flight{To: newest.Revision, Reason: reasonSync, Mark: newest}))
+	case st.Jump == nil && st.Inconsistent != "":
+		err := st.inconsistent(p.name)
+		err.Waiting = true
+		return err
 	case st.Jump == nil:
 		return nil
 	case st.Jump.Tries > postJumpRetries:
