@@ -14,7 +14,7 @@ var defaultLimits = limits{
 	answer:    time.Second,
 	idle:      500 * time.Millisecond,
 	backoff:   20 * time.Millisecond,
-	window:    500 * time.Millisecond,
+	window:    250 * time.Millisecond,
 	floor:     16 << 10,
 	resumes:   5,
 	conflicts: 5,

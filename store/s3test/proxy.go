@@ -354,3 +354,37 @@ func Whole(body string) Fault {
 		x.reply(resp, -1, nil)
 	}
 }
+
+// Unsized answers as a server of HTTP/1.0 does, that tells the end of a body by
+// closing the connection, and closes it after n bytes: nothing shows that there
+// is more.
+func Unsized(n int64) Fault {
+	return func(x *Exchange) {
+		resp := x.forward()
+		if resp == nil {
+			return
+		}
+		defer resp.Body.Close()
+		conn, _, err := http.NewResponseController(x.w).Hijack()
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		defer conn.Close()
+		resp.Header.Del("Content-Length")
+		fmt.Fprintf(conn, "HTTP/1.0 %s\r\n", resp.Status)
+		_ = resp.Header.Write(conn)
+		_, _ = io.WriteString(conn, "\r\n")
+		_, _ = io.CopyN(conn, resp.Body, n)
+	}
+}
+
+// AnyOf damages each request by what choose returns; nil is not at all.
+func AnyOf(choose func() Fault) Fault {
+	return func(x *Exchange) {
+		if fault := choose(); fault != nil {
+			fault(x)
+		} else if resp := x.forward(); resp != nil {
+			x.reply(resp, -1, nil)
+		}
+	}
+}
