@@ -82,7 +82,7 @@ func ReadSeekable(ctx context.Context, bucket store.Bucket, r revision.Revision)
 }
 
 // readManifest reads so many bytes of a manifest, and returns what of them
-// stands below the header.
+// stands below the header. What can't be read is refused.
 func readManifest(ctx context.Context, bucket store.Bucket, r revision.Revision, limit int64) (Manifest, []byte, error) {
 	body, _, err := bucket.Get(ctx, manifestKey(r), store.GetOptions{Length: limit})
 	if err != nil {
@@ -98,7 +98,7 @@ func readManifest(ctx context.Context, bucket store.Bucket, r revision.Revision,
 		err = fmt.Errorf("it is the manifest of %s", manifest.Revision)
 	}
 	if err != nil {
-		return Manifest{}, nil, fmt.Errorf("read %s: %w", manifestKey(r), err)
+		return Manifest{}, nil, refused(fmt.Errorf("read %s: %w", manifestKey(r), err))
 	}
 	_, index, err := splitManifest(text)
 	return manifest, index, err

@@ -184,5 +184,5 @@ func refusedArchive(err error) error {
 	return err
 }
 
-// refused makes a refusal of what is wrong with the user's file.
+// refused makes a refusal of what is wrong with a file or an object.
 func refused(err error) error { return &ftl.Error{Kind: ftl.Refused, Err: err} }
