@@ -9,7 +9,6 @@
 package durable
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,8 +34,8 @@ func ReplaceFile(path string, data []byte, perm fs.FileMode) error {
 }
 
 func replace(path string, data []byte, perm fs.FileMode, sync func(*os.File) error) (err error) {
-	temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
-	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	temporary, err := freeTemporary(path)
+	if err != nil {
 		return err
 	}
 	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL|noFollow, perm)
@@ -60,10 +59,21 @@ func replace(path string, data []byte, perm fs.FileMode, sync func(*os.File) err
 	return os.Rename(temporary, path)
 }
 
+// freeTemporary returns the temporary name of a path. It is always the same one,
+// and what a crash has left there is removed, so that nothing adds up.
+func freeTemporary(path string) (string, error) {
+	temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
+	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	return temporary, nil
+}
+
 // ReplaceLink makes path a symbolic link to target, whatever link was there
 // before: at every moment path is the old or the new link. It is durable once
 // the directory is synced, which is left to the caller, who may have more than
-// one link to replace. It fails where path is not a link.
+// one link to replace. It fails where path is not a link. Like WriteFile, it is
+// for one process at a time.
 func ReplaceLink(target, path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -72,7 +82,10 @@ func ReplaceLink(target, path string) error {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp."+rand.Text())
+	temporary, err := freeTemporary(path)
+	if err != nil {
+		return err
+	}
 	if err := os.Symlink(target, temporary); err != nil {
 		return err
 	}

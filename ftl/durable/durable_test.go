@@ -76,6 +76,21 @@ func TestReplaceLinkIsNeverAbsent(t *testing.T) {
 	wantNames(t, filepath.Dir(link), "current")
 }
 
+// What each crash leaves must not add up.
+func TestReplaceLinkAfterACrashedWriter(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink("revs/0", filepath.Join(dir, ".current.tmp")); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.ReplaceLink("revs/1", filepath.Join(dir, "current")); err != nil {
+		t.Fatal(err)
+	}
+	if target, err := os.Readlink(filepath.Join(dir, "current")); err != nil || target != "revs/1" {
+		t.Errorf("got %q, %v", target, err)
+	}
+	wantNames(t, dir, "current")
+}
+
 func TestReplaceLinkKeepsWhatIsNoLink(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "current")
 	if err := os.Mkdir(path, 0o755); err != nil {
