@@ -97,6 +97,10 @@ func (p *Program) newRoot() *cobra.Command {
 		p.newSpool(), p.newSync(), p.newJump(), p.newJumpBack(), p.newList(),
 		p.newRemove(), p.newPurge(), p.newClean(), p.newProbe(), p.newDemo(), p.newVersion(),
 	)
+	for _, command := range root.Commands() {
+		p.completeArguments(command)
+		completeFlags(command)
+	}
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	for _, command := range root.Commands() {
