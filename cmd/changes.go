@@ -3,25 +3,67 @@ package cmd
 import (
 	"fmt"
 
+	"github.com/spf13/cobra"
+
 	"github.com/rhettg/ftl/ftl"
 )
 
+const flagDryRun = "dry-run"
+
+// addDryRun gives a command the flag --dry-run.
+func addDryRun(command *cobra.Command) {
+	command.Flags().Bool(flagDryRun, false, "only print what would be done")
+}
+
+// isSet reports whether a command has the flag, and it is given.
+func isSet(command *cobra.Command, name string) bool {
+	flag := command.Flags().Lookup(name)
+	return flag != nil && flag.Value.String() == "true"
+}
+
+// reporter returns how a command prints what happens.
+func (p *Program) reporter(command *cobra.Command) func(ftl.Event) {
+	if isSet(command, flagJSON) {
+		return p.streamJSON
+	}
+	return p.printChange
+}
+
 // printChange prints a line for each change, and nothing for the rest.
 func (p *Program) printChange(event ftl.Event) {
-	if event.Step == ftl.Recover {
-		p.say("%s: %s; taking it up again", event.Revision, event.Message)
-		return
-	}
-	if event.State != ftl.Success {
-		return
-	}
 	name := event.Revision.String()
 	if name == "" {
 		name = event.Package.String()
 	}
-	if what := describe(event); what != "" {
-		fmt.Fprintf(p.Stdout, "%s %s\n", name, what)
+	switch {
+	case event.Own:
+		fmt.Fprintf(p.Stderr, "%s | %s: %s\n", name, event.Step, withDetail(string(event.State), event.Message))
+	case event.Step == ftl.Recover:
+		p.say("%s: %s; taking it up again", name, event.Message)
+	case event.State == ftl.Planned:
+		fmt.Fprintf(p.Stdout, "%s %s\n", name, withDetail(plan(event.Step), event.Message))
+	case event.State == ftl.Success:
+		if what := describe(event); what != "" {
+			fmt.Fprintf(p.Stdout, "%s %s\n", name, what)
+		}
 	}
+}
+
+// plan says what a dry run has left undone. A step of no other name is a hook.
+func plan(step ftl.Step) string {
+	switch step {
+	case ftl.Fetch:
+		return "would be fetched"
+	case ftl.Flip:
+		return "would become active"
+	case ftl.Remove:
+		return "would be removed"
+	case ftl.Bless:
+		return "would be blessed"
+	case ftl.Purge:
+		return "would be purged"
+	}
+	return "would run its " + string(step)
 }
 
 // describe says what has changed, "" where nothing has that a person would

@@ -37,6 +37,7 @@ there when it broke off, a day after.`,
 		},
 	}
 	addFlags(command, append(hostSettings, settingBucket, settingKeep)...)
+	addDryRun(command)
 	command.Flags().BoolVar(&onMaster, "master", false, "act on the bucket")
 	return command
 }

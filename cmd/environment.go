@@ -110,7 +110,8 @@ func (p *Program) host(command *cobra.Command) (*host.Host, error) {
 	h := &host.Host{
 		Root: root, Node: p.node(command), Version: version(),
 		Command: strings.Join(append([]string{"ftl"}, p.args...), " "),
-		Report:  p.printChange, Warn: p.warn, HookOutput: &lineWriter{out: p.Stderr},
+		DryRun:  isSet(command, flagDryRun),
+		Report:  p.reporter(command), Warn: p.warn, HookOutput: &lineWriter{out: p.Stderr},
 	}
 	if h.HookTimeout, err = p.duration(command, settingHookTimeout, host.DefaultHookTimeout); err != nil {
 		return nil, err
@@ -147,7 +148,9 @@ func (p *Program) master(ctx context.Context, command *cobra.Command) (*master.M
 	if err != nil {
 		return nil, err
 	}
-	return &master.Master{Bucket: bucket, By: p.by(command), Report: p.printChange, Warn: p.warn}, nil
+	return &master.Master{
+		Bucket: bucket, By: p.by(command), DryRun: isSet(command, flagDryRun), Report: p.reporter(command), Warn: p.warn,
+	}, nil
 }
 
 func (p *Program) node(command *cobra.Command) string {

@@ -10,9 +10,11 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
+const flagJSON = "json"
+
 // addJSON gives a command the flag --json.
-func addJSON(command *cobra.Command) *bool {
-	return command.Flags().Bool("json", false, "print JSON, one value a line")
+func addJSON(command *cobra.Command) {
+	command.Flags().Bool(flagJSON, false, "print JSON, one value a line")
 }
 
 // writeJSON prints a value on a line of its own. That it could not be written
@@ -29,6 +31,19 @@ type eventJSON struct {
 	Name     ftl.Step          `json:"name"`
 	State    ftl.State         `json:"state"`
 	Message  string            `json:"message"`
+}
+
+// packageJSON is a line of list without a package.
+type packageJSON struct {
+	Package revision.Package `json:"package"`
+}
+
+// revisionJSON is a line of list with a package.
+type revisionJSON struct {
+	Package  revision.Package  `json:"package"`
+	Revision revision.Revision `json:"revision"`
+	Active   bool              `json:"active"`
+	Previous bool              `json:"previous"`
 }
 
 // streamJSON prints each event as it comes, for commands that are asked for it.

@@ -88,6 +88,8 @@ one was. With --master it blesses the revision that was blessed before.`,
 
 func addJumpFlags(command *cobra.Command, onMaster *bool, onHost *host.JumpOptions, note *string) {
 	addFlags(command, append(hostSettings, settingBucket)...)
+	addDryRun(command)
+	addJSON(command)
 	command.Flags().BoolVar(onMaster, "master", false, "act on the bucket, for all hosts")
 	command.Flags().BoolVar(&onHost.Interrupt, "interrupt", false, "end the hook that another ftl is stuck in, then go on")
 	command.Flags().StringVar(note, "note", "", "with --master: a note to keep in the marker")

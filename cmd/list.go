@@ -7,6 +7,7 @@ import (
 
 	"github.com/rhettg/ftl/ftl/host"
 	"github.com/rhettg/ftl/ftl/master"
+	"github.com/rhettg/ftl/revision"
 )
 
 func (p *Program) newList() *cobra.Command {
@@ -33,6 +34,7 @@ it prints the revisions, oldest first; after a tab it marks the (active) and the
 		},
 	}
 	addFlags(command, settingRoot, settingBucket)
+	addJSON(command)
 	command.Flags().BoolVar(&onMaster, "master", false, "list what is in the bucket")
 	return command
 }
@@ -46,10 +48,7 @@ func (p *Program) listPackages(command *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	for _, pkg := range packages {
-		fmt.Fprintln(p.Stdout, pkg)
-	}
-	return nil
+	return p.printPackages(command, packages)
 }
 
 func (p *Program) listHost(command *cobra.Command, arg string) error {
@@ -66,7 +65,9 @@ func (p *Program) listHost(command *cobra.Command, arg string) error {
 		return err
 	}
 	for _, r := range revisions {
-		p.printListed(r)
+		if err := p.printListed(command, r); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -80,10 +81,7 @@ func (p *Program) listMasterPackages(command *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	for _, pkg := range packages {
-		fmt.Fprintln(p.Stdout, pkg)
-	}
-	return nil
+	return p.printPackages(command, packages)
 }
 
 func (p *Program) listMaster(command *cobra.Command, arg string) error {
@@ -102,12 +100,29 @@ func (p *Program) listMaster(command *cobra.Command, arg string) error {
 	active, _ := marker.Active()
 	previous, _ := marker.Previous()
 	for _, r := range revisions {
-		p.printListed(host.Listed{Revision: r, Active: r == active.Revision, Previous: r == previous.Revision})
+		listed := host.Listed{Revision: r, Active: r == active.Revision, Previous: r == previous.Revision}
+		if err := p.printListed(command, listed); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (p *Program) printListed(r host.Listed) {
+func (p *Program) printPackages(command *cobra.Command, packages []revision.Package) error {
+	for _, pkg := range packages {
+		if !isSet(command, flagJSON) {
+			fmt.Fprintln(p.Stdout, pkg)
+		} else if err := p.writeJSON(packageJSON{pkg}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Program) printListed(command *cobra.Command, r host.Listed) error {
+	if isSet(command, flagJSON) {
+		return p.writeJSON(revisionJSON{r.Revision.Package(), r.Revision, r.Active, r.Previous})
+	}
 	line := r.Revision.String()
 	switch {
 	case r.Active:
@@ -116,4 +131,5 @@ func (p *Program) printListed(r host.Listed) {
 		line += "\t(previous)"
 	}
 	fmt.Fprintln(p.Stdout, line)
+	return nil
 }

@@ -37,6 +37,7 @@ sync. The active revision of the master is refused, and without --force the prev
 		},
 	}
 	addFlags(command, settingBucket, settingNode)
+	addDryRun(command)
 	command.Flags().BoolVar(&onMaster, "master", false, "act on the bucket, for all hosts (required)")
 	command.Flags().BoolVar(&opts.Force, "force", false, "also the master's previous revision")
 	return command

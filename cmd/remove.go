@@ -42,6 +42,7 @@ subscribed any more.`,
 		},
 	}
 	addFlags(command, hostSettings...)
+	addDryRun(command)
 	command.Flags().BoolVar(&opts.Force, "force", false, "also when pre-remove fails")
 	return command
 }

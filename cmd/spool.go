@@ -31,11 +31,14 @@ else is kept under its own name. A directory is packed without its .git.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(p.Stdout, r)
+			if !isSet(command, flagJSON) { // else the event has told it
+				fmt.Fprintln(p.Stdout, r)
+			}
 			return nil
 		},
 	}
 	addFlags(command, settingBucket, settingNode)
+	addJSON(command)
 	command.Flags().BoolVar(&opts.AsIs, "as-is", false, "upload the file untouched; hosts then fetch it as a whole")
 	command.Flags().StringVar(&opts.Note, "note", "", "a note to keep with the revision")
 	return command

@@ -26,6 +26,8 @@ nothing when nothing changed. Run it from cron.`,
 		},
 	}
 	addFlags(command, append(hostSettings, settingBucket, settingKeep, settingSplay)...)
+	addDryRun(command)
+	addJSON(command)
 	command.Flags().BoolVar(&opts.Cron, "cron", false, "exit 0 at once when another sync is at work, and say nothing about a failure that is known and not due to be tried again")
 	return command
 }

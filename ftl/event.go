@@ -14,6 +14,7 @@ type Event struct {
 	Step     Step
 	State    State
 	Message  string // what a person should know beyond the step and the state, often ""
+	Own      bool   // a hook has told it of itself
 }
 
 // Step names a piece of work.
@@ -21,7 +22,8 @@ type Step string
 
 // The steps. A hook is a step of its own, under the hook's name.
 const (
-	Fetch   Step = "fetch"   // from the bucket, unpacked and verified
+	Fetch   Step = "fetch"   // from the bucket
+	Unpack  Step = "unpack"  // into a tree, verified
 	Ready   Step = "ready"   // a revision can be jumped to
 	Flip    Step = "flip"    // current points to the revision
 	Defer   Step = "defer"   // pre-jump said "not now"
@@ -41,4 +43,5 @@ const (
 	Running State = "running"
 	Success State = "success"
 	Failure State = "failure"
+	Planned State = "planned" // a dry run has left it undone
 )

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/rhettg/ftl/ftl"
@@ -18,13 +17,7 @@ var checkInterval = time.Second
 
 // shipsCheck reports whether a revision has a check. One that can't be looked
 // up counts: it then fails as a check.
-func (p *pkg) shipsCheck(st *state, r revision.Revision) bool {
-	if st.Ready[r].File {
-		return false
-	}
-	_, err := hooks.Find(p.revisionDir(r), hooks.Check)
-	return !errors.Is(err, fs.ErrNotExist)
-}
+func (p *pkg) shipsCheck(st *state, r revision.Revision) bool { return p.ships(st, r, hooks.Check) }
 
 // runCheck runs the check of a revision again and again until it passes, or the
 // time for it is over. What is returned then is what the last try said.

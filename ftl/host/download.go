@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/archive"
 	"github.com/rhettg/ftl/ftl/master"
 	"github.com/rhettg/ftl/store"
@@ -20,7 +21,7 @@ func (p *pkg) unpackWhole(ctx context.Context, bucket store.Bucket, manifest mas
 	if err := download(ctx, bucket, manifest, packed); err != nil {
 		return err
 	}
-	return unpack(ctx, manifest, packed, stage)
+	return p.step(manifest.Revision, ftl.Unpack, func() error { return unpack(ctx, manifest, packed, stage) })
 }
 
 // download copies the archive to a file, and makes sure that it is the one that

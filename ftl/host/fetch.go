@@ -37,7 +37,7 @@ func (p *pkg) fetch(ctx context.Context, bucket store.Bucket, r revision.Revisio
 	if seekable == nil {
 		err = p.unpackWhole(ctx, bucket, manifest, stage)
 	} else {
-		err = p.restore(ctx, bucket, manifest, seekable.Index, stage)
+		err = p.step(r, ftl.Unpack, func() error { return p.restore(ctx, bucket, manifest, seekable.Index, stage) })
 	}
 	if err == nil {
 		err = p.place(r, stage)

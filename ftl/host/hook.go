@@ -57,7 +57,7 @@ func (p *pkg) runHook(ctx context.Context, l *lock, st *state, run hookRun) erro
 		Revision: run.of.String(),
 		Env:      environment,
 		Log:      p.hookLog(run.of, run.name),
-		Output:   p.host.HookOutput,
+		Output:   p.hookOutput(run),
 		Timeout:  cmp.Or(run.timeout, p.host.hookTimeout()),
 		Started:  func(process hooks.Process) error { return l.enterHook(process, run.name, run.of) },
 	})

@@ -45,6 +45,10 @@ type Host struct {
 	CheckTimeout time.Duration // of all tries of a check
 	LockWait     time.Duration
 
+	// DryRun makes every method only tell what it would do, as steps that are
+	// planned: it changes nothing, and takes no lock.
+	DryRun bool
+
 	// Open returns the bucket. It is called only where the bucket is needed,
 	// and is nil where there is none.
 	Open func(context.Context) (store.Bucket, error)

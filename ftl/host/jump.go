@@ -52,6 +52,9 @@ type notReadyError struct{ revision revision.Revision }
 func (e *notReadyError) Error() string { return e.revision.String() + " is not ready on this host" }
 
 func (p *pkg) manualJump(ctx context.Context, opts JumpOptions, reason reason, choose func(links) (revision.Revision, error)) error {
+	if p.host.DryRun {
+		return p.dryJump(ctx, choose)
+	}
 	if err := p.begin(); err != nil {
 		return err
 	}
@@ -63,7 +66,7 @@ func (p *pkg) manualJump(ctx context.Context, opts JumpOptions, reason reason, c
 		return err
 	}
 	if p.host.Open == nil {
-		return ftl.Errorf(ftl.NotFound, "set FTL_BUCKET to fetch it; ftl list "+p.name.String()+" shows what is here", "%w", err)
+		return p.notHere(missing)
 	}
 
 	syncing, err := p.lock(ctx, syncLock, patience)
@@ -79,6 +82,12 @@ func (p *pkg) manualJump(ctx context.Context, opts JumpOptions, reason reason, c
 		return errors.Join(syncing.release(), p.manualJumpLocked(ctx, l, reason, choose))
 	})
 	return errors.Join(err, syncing.release())
+}
+
+// notHere is the error of a revision that can't be fetched, as there is no
+// bucket.
+func (p *pkg) notHere(missing *notReadyError) error {
+	return ftl.Errorf(ftl.NotFound, "set FTL_BUCKET to fetch it; ftl list "+p.name.String()+" shows what is here", "%w", missing)
 }
 
 // begin makes sure that the package's tree may be changed by this process.
@@ -239,6 +248,7 @@ func (p *pkg) swap(st *state) error {
 	if f.From == (revision.Revision{}) {
 		to.previous = f.Previous
 	}
+	p.report(ftl.Event{Revision: f.To, Step: ftl.Flip, State: ftl.Running})
 	if err := p.flip(to); err != nil {
 		return err
 	}

@@ -57,17 +57,25 @@ func (p *pkg) see(ctx context.Context, marker master.Marker) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	active, blessed := marker.Active()
-	if !blessed && st.Seen != (mark{}) {
-		return nil, ftl.Errorf(ftl.NotFound, "bless the revision again: ftl jump --master "+st.Seen.Revision.String(),
-			"the marker of %s is gone from the bucket; this host keeps what it has", p.name)
+	if err := p.markerGone(st, marker); err != nil {
+		return nil, err
 	}
+	active, _ := marker.Active()
 	newest := markOf(active)
 	if st.Looked && !newest.after(st.Seen) {
 		return st, nil
 	}
 	st.look(newest)
 	return st, p.update(ctx, func(st *state) { st.look(newest) })
+}
+
+// markerGone is an error where the marker is gone that was there once.
+func (p *pkg) markerGone(st *state, marker master.Marker) error {
+	if len(marker.Entries) > 0 || st.Seen == (mark{}) {
+		return nil
+	}
+	return ftl.Errorf(ftl.NotFound, "bless the revision again: ftl jump --master "+st.Seen.Revision.String(),
+		"the marker of %s is gone from the bucket; this host keeps what it has", p.name)
 }
 
 func (p *pkg) plan(st *state, marker master.Marker, contents master.Contents) (plan, error) {

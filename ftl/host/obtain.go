@@ -42,9 +42,14 @@ func (p *pkg) obtainByName(ctx context.Context, l *lock, r revision.Revision) er
 	}
 	err = p.obtain(ctx, l, bucket, r)
 	if errors.Is(err, errNotInBucket) {
-		return ftl.Errorf(ftl.NotFound, "see what there is: ftl list --master "+p.name.String(), "neither this host nor the bucket has %s", r)
+		return p.nowhere(r)
 	}
 	return err
+}
+
+// nowhere is the error of a revision that is neither here nor in the bucket.
+func (p *pkg) nowhere(r revision.Revision) error {
+	return ftl.Errorf(ftl.NotFound, "see what there is: ftl list --master "+p.name.String(), "neither this host nor the bucket has %s", r)
 }
 
 // errNotInBucket says that the bucket has no manifest of a revision.
@@ -52,14 +57,27 @@ var errNotInBucket = errors.New("it is not in the bucket")
 
 // obtain makes r ready, under the sync lock.
 func (p *pkg) obtain(ctx context.Context, l *lock, bucket store.Bucket, r revision.Revision) error {
-	p.report(ftl.Event{Revision: r, Step: ftl.Fetch, State: ftl.Running})
-	manifest, err := p.fetch(ctx, bucket, r)
+	var manifest master.Manifest
+	err := p.step(r, ftl.Fetch, func() (err error) {
+		manifest, err = p.fetch(ctx, bucket, r)
+		return err
+	})
 	if err != nil {
-		p.report(ftl.Event{Revision: r, Step: ftl.Fetch, State: ftl.Failure, Message: err.Error()})
 		return fmt.Errorf("fetch %s: %w", r, err)
 	}
-	p.report(ftl.Event{Revision: r, Step: ftl.Fetch, State: ftl.Success})
 	return p.makeReady(ctx, l, r, ready{File: !manifest.Form.Tree()})
+}
+
+// step tells of a step when it begins and when it has ended.
+func (p *pkg) step(r revision.Revision, step ftl.Step, do func() error) error {
+	p.report(ftl.Event{Revision: r, Step: step, State: ftl.Running})
+	err := do()
+	if err != nil {
+		p.report(ftl.Event{Revision: r, Step: step, State: ftl.Failure, Message: err.Error()})
+		return err
+	}
+	p.report(ftl.Event{Revision: r, Step: step, State: ftl.Success})
+	return nil
 }
 
 // makeReady runs post-sync in the place where the revision will stay, since

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/rhettg/ftl/ftl"
@@ -25,32 +26,50 @@ type RemoveOptions struct {
 // refused.
 func (h *Host) Remove(ctx context.Context, r revision.Revision, opts RemoveOptions) error {
 	p := h.open(r.Package())
+	if h.DryRun {
+		return p.dryRemove(func(st *state, _ links) ([]revision.Revision, error) {
+			return []revision.Revision{r}, p.checkRemovable(st, r)
+		})
+	}
 	return p.change(ctx, func(l *lock, st *state) error {
-		if _, err := os.Lstat(p.revisionDir(r)); errors.Is(err, fs.ErrNotExist) {
-			return ftl.Errorf(ftl.NotFound, "ftl list "+p.name.String()+" shows what there is", "this host has no %s", r)
+		if err := p.checkRemovable(st, r); err != nil {
+			return err
 		}
 		return p.remove(ctx, l, st, r, opts)
 	})
+}
+
+// checkRemovable refuses a revision that is not here, or in use.
+func (p *pkg) checkRemovable(st *state, r revision.Revision) error {
+	if _, err := os.Lstat(p.revisionDir(r)); errors.Is(err, fs.ErrNotExist) {
+		return ftl.Errorf(ftl.NotFound, "ftl list "+p.name.String()+" shows what there is", "this host has no %s", r)
+	}
+	return p.checkUnused(st, r)
 }
 
 // Clean removes all revisions of a package but the newest keep, the active and
 // the previous one, oldest first.
 func (h *Host) Clean(ctx context.Context, name revision.Package, keep int) error {
 	p := h.open(name)
-	return p.change(ctx, func(l *lock, st *state) error {
+	old := func(_ *state, links links) ([]revision.Revision, error) {
 		local, err := p.local()
-		if err != nil {
-			return err
-		}
+		return slices.DeleteFunc(local[:max(0, len(local)-keep)], links.has), err
+	}
+	if h.DryRun {
+		return p.dryRemove(old)
+	}
+	return p.change(ctx, func(l *lock, st *state) error {
 		links, err := p.links()
 		if err != nil {
 			return err
 		}
+		revisions, err := old(st, links)
+		if err != nil {
+			return err
+		}
 		var errs []error
-		for _, r := range local[:max(0, len(local)-keep)] {
-			if !links.has(r) {
-				errs = append(errs, p.remove(ctx, l, st, r, RemoveOptions{}))
-			}
+		for _, r := range revisions {
+			errs = append(errs, p.remove(ctx, l, st, r, RemoveOptions{}))
 		}
 		return errors.Join(errs...)
 	})
@@ -175,6 +194,9 @@ func (p *pkg) discard(r revision.Revision) error {
 // anything in it.
 func (h *Host) RemovePackage(ctx context.Context, name revision.Package, opts RemoveOptions) error {
 	p := h.open(name)
+	if h.DryRun {
+		return p.dryRemovePackage()
+	}
 	return p.change(ctx, func(l *lock, st *state) error {
 		unJumpFailed := p.unJumpForGood(ctx, l, st)
 		if interrupted(unJumpFailed) {

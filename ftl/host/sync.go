@@ -46,13 +46,18 @@ func (h *Host) Sync(ctx context.Context, packages []revision.Package, opts SyncO
 		if packages, err = h.Packages(); err != nil {
 			return err
 		}
-		h.finishRemovals()
+		if !h.DryRun {
+			h.finishRemovals()
+		}
 	}
 	if len(packages) == 0 && !opts.Cron {
 		h.warn("this host is subscribed to nothing; to subscribe: mkdir %s", filepath.Join(h.Root, "PACKAGE"))
 	}
 	if len(packages) == 0 {
 		return nil
+	}
+	if h.DryRun {
+		opts.Splay = 0
 	}
 	if err := h.waitSplay(ctx, opts.Splay); err != nil {
 		return err
@@ -63,7 +68,12 @@ func (h *Host) Sync(ctx context.Context, packages []revision.Package, opts SyncO
 	group.SetLimit(parallelPackages)
 	for i, name := range packages {
 		group.Go(func() error {
-			errs[i] = prefixed("sync "+name.String(), h.open(name).sync(ctx, bucket, opts))
+			p := h.open(name)
+			if h.DryRun {
+				errs[i] = prefixed("sync "+name.String(), p.drySync(ctx, bucket))
+			} else {
+				errs[i] = prefixed("sync "+name.String(), p.sync(ctx, bucket, opts))
+			}
 			return nil
 		})
 	}

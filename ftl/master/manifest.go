@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"io/fs"
 	"time"
 
@@ -84,12 +83,7 @@ func ReadSeekable(ctx context.Context, bucket store.Bucket, r revision.Revision)
 // readManifest reads so many bytes of a manifest, and returns what of them
 // stands below the header. What can't be read is refused.
 func readManifest(ctx context.Context, bucket store.Bucket, r revision.Revision, limit int64) (Manifest, []byte, error) {
-	body, _, err := bucket.Get(ctx, manifestKey(r), store.GetOptions{Length: limit})
-	if err != nil {
-		return Manifest{}, nil, err
-	}
-	defer body.Close()
-	text, err := io.ReadAll(io.LimitReader(body, limit))
+	text, _, err := readObject(ctx, bucket, manifestKey(r), limit)
 	if err != nil {
 		return Manifest{}, nil, err
 	}

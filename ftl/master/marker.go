@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"strconv"
 	"strings"
@@ -78,23 +77,18 @@ func (m Marker) Previous() (Entry, bool) {
 // none makes a marker without entries; any other failure is an error.
 func ReadMarker(ctx context.Context, bucket store.Bucket, pkg revision.Package) (Marker, error) {
 	marker := Marker{Package: pkg}
-	body, object, err := bucket.Get(ctx, markerKey(pkg), store.GetOptions{})
+	text, object, err := readObject(ctx, bucket, markerKey(pkg), maxMarkerBytes+1)
 	if errors.Is(err, fs.ErrNotExist) {
 		return marker, nil
 	}
 	if err != nil {
 		return Marker{}, err
 	}
-	defer body.Close()
-	text, err := io.ReadAll(io.LimitReader(body, maxMarkerBytes+1))
-	if err != nil {
-		return Marker{}, err
-	}
 	if len(text) > maxMarkerBytes {
-		return Marker{}, fmt.Errorf("read %s: it is longer than %d bytes, so it is no marker", markerKey(pkg), maxMarkerBytes)
+		return Marker{}, refused(fmt.Errorf("read %s: it is longer than %d bytes, so it is no marker", markerKey(pkg), maxMarkerBytes))
 	}
 	if marker.Entries, err = parseMarker(pkg, string(text)); err != nil {
-		return Marker{}, fmt.Errorf("read %s: %w", markerKey(pkg), err)
+		return Marker{}, refused(fmt.Errorf("read %s: %w", markerKey(pkg), err))
 	}
 	marker.etag, marker.Modified, marker.Date = object.ETag, object.Modified, object.Date
 	return marker, nil

@@ -21,6 +21,10 @@ type Master struct {
 	Bucket store.Bucket
 	By     string // user@host, for the marker and the manifests
 
+	// DryRun makes Jump, JumpBack, Purge and Clean only tell what they would do,
+	// as steps that are planned.
+	DryRun bool
+
 	Report func(ftl.Event)                  // nil: nobody listens
 	Warn   func(format string, args ...any) // nil: nobody listens
 	Now    func() time.Time                 // nil: the machine's clock
@@ -100,7 +104,9 @@ func during(err error, format string, args ...any) error {
 // under which it will be written.
 func (m *Master) prepare(ctx context.Context, pkg revision.Package) (marker Marker, err error) {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return store.CheckConditions(ctx, m.Bucket) })
+	if !m.DryRun {
+		group.Go(func() error { return store.CheckConditions(ctx, m.Bucket) })
+	}
 	group.Go(func() (err error) {
 		marker, err = ReadMarker(ctx, m.Bucket, pkg)
 		return err
@@ -119,6 +125,11 @@ func (m *Master) bless(ctx context.Context, marker Marker, entry Entry, again bo
 	event := ftl.Event{Package: marker.Package, Revision: entry.Revision, Step: ftl.Bless, State: ftl.Success}
 	if active, ok := marker.Active(); ok && active.Revision == entry.Revision && !again {
 		event.Message = "already; nothing to do"
+		m.report(event)
+		return nil
+	}
+	if m.DryRun {
+		event.State = ftl.Planned
 		m.report(event)
 		return nil
 	}

@@ -42,6 +42,10 @@ func (m *Master) purge(ctx context.Context, r revision.Revision, opts PurgeOptio
 	if err != nil {
 		return err
 	}
+	if m.DryRun {
+		m.report(ftl.Event{Package: r.Package(), Revision: r, Step: ftl.Purge, State: ftl.Planned})
+		return nil
+	}
 	text, err := m.read(ctx, manifestKey(r))
 	if err != nil {
 		return err
@@ -159,13 +163,18 @@ func (m *Master) cleanLeftovers(ctx context.Context, pkg revision.Package, conte
 		if wanted {
 			continue
 		}
-		if err := m.Bucket.Delete(ctx, archive.Key); err != nil {
+		event := ftl.Event{
+			Package: pkg, Revision: archive.revision, Step: ftl.Purge, State: ftl.Planned,
+			Message: fmt.Sprintf("left over by a spool that broke off on %s", object.Modified.UTC().Format(time.DateOnly)),
+		}
+		if !m.DryRun {
+			event.State = ftl.Success
+			err = m.Bucket.Delete(ctx, archive.Key)
+		}
+		if err != nil {
 			return err
 		}
-		m.report(ftl.Event{
-			Package: pkg, Revision: archive.revision, Step: ftl.Purge, State: ftl.Success,
-			Message: fmt.Sprintf("left over by a spool that broke off on %s", object.Modified.UTC().Format(time.DateOnly)),
-		})
+		m.report(event)
 	}
 	if foreign > 0 {
 		m.warn("%s: objects that were not spooled by this ftl, and are left alone: %d", pkg, foreign)
