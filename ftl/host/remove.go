@@ -136,11 +136,12 @@ func (p *pkg) remove(ctx context.Context, l *lock, st *state, r revision.Revisio
 	if err := p.writeState(st); err != nil {
 		return err
 	}
+	// The tree goes last: without it, nobody would look for the rest again.
+	p.removeLogs(r)
+	p.removeIndex(r)
 	if err := p.discard(r); err != nil {
 		return err
 	}
-	p.removeLogs(r)
-	p.removeIndex(r)
 	p.report(ftl.Event{Revision: r, Step: ftl.Remove, State: ftl.Success})
 	return nil
 }
