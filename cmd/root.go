@@ -74,6 +74,9 @@ Exit codes:
   3  a hook failed                 8  the bucket can't be reached, or denies it
   4  rolled back                   128+n  ended by signal n`
 
+// Commands returns the tree of all commands, for what is made of their help.
+func (p *Program) Commands() *cobra.Command { return p.newRoot() }
+
 func (p *Program) newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "ftl",
