@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/hooks"
 	"github.com/rhettg/ftl/revision"
@@ -107,6 +109,9 @@ func (p *pkg) hookError(run hookRun, err error) error {
 	if notNow(err) {
 		return ftl.Errorf(ftl.HookFailed, "try again later; sync does", "%s of %s says not now: %w", run.name, run.of, err)
 	}
+	if diskFailed(err) {
+		return err
+	}
 	return &ftl.Error{Kind: ftl.HookFailed, Hint: "its output: " + p.hookLog(run.of, run.name), Err: err}
 }
 
@@ -118,6 +123,13 @@ func interrupted(err error) bool { return errors.Is(err, context.Canceled) }
 func hookFailed(err error) bool {
 	failure, ok := errors.AsType[*ftl.Error](err)
 	return ok && (failure.Kind == ftl.HookFailed || failure.Kind == ftl.RolledBack || failure.Kind == ftl.Inconsistent)
+}
+
+// diskFailed reports whether a hook could not be run because the disk is full,
+// broken or read-only. That is nothing to hold against the revision: no delay is
+// kept before the next try.
+func diskFailed(err error) bool {
+	return isFull(err) || errors.Is(err, unix.EIO) || errors.Is(err, unix.EROFS)
 }
 
 // notNow reports whether a pre-jump asked to be tried again later.

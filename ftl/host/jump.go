@@ -231,7 +231,7 @@ func (p *pkg) enter(st *state, phase phase) error {
 func (p *pkg) dropJump(st *state, cause error) error {
 	f := st.Jump
 	st.Jump = nil
-	if !interrupted(cause) && !notNow(cause) {
+	if !interrupted(cause) && !notNow(cause) && !diskFailed(cause) {
 		st.fail(f.To, hooks.PreJump, cause, time.Now())
 	}
 	if err := p.writeState(st); err != nil {

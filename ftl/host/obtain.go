@@ -95,7 +95,7 @@ func (p *pkg) makeReady(ctx context.Context, l *lock, r revision.Revision, how r
 	}
 	st.Ready[r] = how // for the hook's sake, in memory only
 	if err := p.runHook(ctx, l, st, run); err != nil {
-		if interrupted(err) {
+		if interrupted(err) || diskFailed(err) {
 			return err
 		}
 		return errors.Join(err, p.update(ctx, func(st *state) { st.fail(r, hooks.PostSync, err, time.Now()) }))
