@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/revision"
 )
 
 const flagDryRun = "dry-run"
@@ -21,20 +22,9 @@ func isSet(command *cobra.Command, name string) bool {
 	return flag != nil && flag.Value.String() == "true"
 }
 
-// reporter returns how a command prints what happens.
-func (p *Program) reporter(command *cobra.Command) func(ftl.Event) {
-	if isSet(command, flagJSON) {
-		return p.streamJSON
-	}
-	return p.printChange
-}
-
 // printChange prints a line for each change, and nothing for the rest.
 func (p *Program) printChange(event ftl.Event) {
-	name := event.Revision.String()
-	if name == "" {
-		name = event.Package.String()
-	}
+	name := subject(event)
 	switch {
 	case event.Own:
 		fmt.Fprintf(p.Stderr, "%s | %s: %s\n", name, event.Step, withDetail(string(event.State), event.Message))
@@ -47,6 +37,14 @@ func (p *Program) printChange(event ftl.Event) {
 			fmt.Fprintf(p.Stdout, "%s %s\n", name, what)
 		}
 	}
+}
+
+// subject names what an event is about.
+func subject(event ftl.Event) string {
+	if event.Revision == (revision.Revision{}) {
+		return event.Package.String()
+	}
+	return event.Revision.String()
 }
 
 // plan says what a dry run has left undone. A step of no other name is a hook.
@@ -76,6 +74,10 @@ func describe(event ftl.Event) string {
 		return withDetail("is active", event.Message)
 	case ftl.Defer:
 		return withDetail("is deferred", event.Message)
+	case ftl.Hold:
+		return withDetail("is held", event.Message)
+	case ftl.Unhold:
+		return withDetail("is not held", event.Message)
 	case ftl.Remove:
 		return withDetail("is removed", event.Message)
 	case ftl.Bless:

@@ -33,6 +33,9 @@ var (
 	settingNode         = setting{"FTL_NODE", "this host's name (the host name)", "web1"}
 	settingKeep         = setting{"FTL_KEEP", "how many of the newest revisions to keep (5)", "5"}
 	settingSplay        = setting{"FTL_SPLAY", "wait up to this long first, always the same on a node (0)", "50s"}
+	settingDelay        = setting{"FTL_DELAY", "act on a blessing only when it is this old, by the bucket's clock (0)", "2h"}
+	settingMetrics      = setting{"FTL_METRICS", "a file for Prometheus, written at the end (none)", "/var/lib/prometheus/node-exporter/ftl.prom"}
+	settingDelay        = setting{"FTL_DELAY", "act on a blessing only when it is this old, by the bucket's clock (0)", "2h"}
 	settingHookTimeout  = setting{"FTL_HOOK_TIMEOUT", "how long a hook may take (10m)", "10m"}
 	settingCheckTimeout = setting{"FTL_CHECK_TIMEOUT", "how long a revision has to pass its check (60s)", "60s"}
 	settingLockWait     = setting{"FTL_LOCK_WAIT", "how long to wait for another ftl (30s)", "30s"}
@@ -109,9 +112,12 @@ func (p *Program) host(command *cobra.Command) (*host.Host, error) {
 	}
 	h := &host.Host{
 		Root: root, Node: p.node(command), Version: version(),
-		Command: strings.Join(append([]string{"ftl"}, p.args...), " "),
+		Command: strings.Join(append([]string{"ftl"}, p.args...), " "), User: p.person(),
 		DryRun:  isSet(command, flagDryRun),
-		Report:  p.reporter(command), Warn: p.warn, HookOutput: &lineWriter{out: p.Stderr},
+		Report:  p.reporter(command), Warn: p.warn, HookOutput: p.hookOutput(command),
+	}
+	if p.bars != nil && !isSet(command, flagQuiet) && !isSet(command, flagJSON) {
+		h.Progress = p.bars.update
 	}
 	if h.HookTimeout, err = p.duration(command, settingHookTimeout, host.DefaultHookTimeout); err != nil {
 		return nil, err
@@ -124,6 +130,9 @@ func (p *Program) host(command *cobra.Command) (*host.Host, error) {
 	}
 	if h.LockWait == 0 {
 		h.LockWait = 1 // of a Host, zero is the default; here it is not to wait
+	}
+	if h.Delay, err = p.duration(command, settingDelay, 0); err != nil {
+		return nil, err
 	}
 	if p.value(command, settingBucket) != "" {
 		h.Open = func(ctx context.Context) (store.Bucket, error) { return p.bucket(ctx, command) }
@@ -165,12 +174,23 @@ func (p *Program) node(command *cobra.Command) string {
 }
 
 // by names the person and the machine, for the bucket's records.
-func (p *Program) by(command *cobra.Command) string {
-	name := strconv.Itoa(os.Getuid())
+func (p *Program) by(command *cobra.Command) string { return account() + "@" + p.node(command) }
+
+// account is the name of the user who runs this.
+func account() string {
 	if account, err := user.Current(); err == nil {
-		name = account.Username
+		return account.Username
 	}
-	return name + "@" + p.node(command)
+	return strconv.Itoa(os.Getuid())
+}
+
+// person names who runs this, for the host's records: a tree is changed as its
+// owner, so whoever came by sudo is the one to ask.
+func (p *Program) person() string {
+	if name := p.Getenv("SUDO_USER"); name != "" {
+		return name
+	}
+	return account()
 }
 
 // lineWriter lets several hooks write whole lines at once.

@@ -49,7 +49,7 @@ func (p *Program) finish(ctx context.Context, err error) int {
 		if isSilent(failure) {
 			continue
 		}
-		p.say("%v", failure)
+		p.sayIn(red, "%v", failure)
 		if hint := hintOf(failure); hint != "" {
 			p.say("  %s", strings.ReplaceAll(hint, "\n", "\n  "))
 		}
@@ -136,14 +136,21 @@ func isSilent(err error) bool {
 }
 
 // say writes a line for a person.
-func (p *Program) say(format string, args ...any) {
+func (p *Program) say(format string, args ...any) { p.sayIn("", format, args...) }
+
+// sayIn writes a line whose first word has a colour, "" for none.
+func (p *Program) sayIn(colour, format string, args ...any) {
+	first := "ftl:"
+	if colour != "" {
+		first = p.coloured(colour, first)
+	}
 	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
-		fmt.Fprintf(p.Stderr, "ftl: %s\n", line)
+		fmt.Fprintf(p.Stderr, "%s %s\n", first, line)
 	}
 }
 
 func (p *Program) warn(format string, args ...any) {
-	p.say("warning: "+format, args...)
+	p.sayIn(yellow, "warning: "+format, args...)
 }
 
 // dataWriter remembers that not all data could be written. A reader that has

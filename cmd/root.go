@@ -18,7 +18,9 @@ type Program struct {
 	Getenv func(string) string
 
 	args    []string
-	started bool // a command has been chosen and its arguments were right
+	started bool  // a command has been chosen and its arguments were right
+	bars    *bars // where stderr is a terminal
+	colours bool
 }
 
 // Run runs the command line that args are, without the program's name, and
@@ -27,6 +29,7 @@ func (p *Program) Run(ctx context.Context, args []string) int {
 	p.args = args
 	out := &dataWriter{Writer: p.Stdout}
 	p.Stdout = out
+	p.useTerminal(out)
 	root := p.newRoot()
 	root.SetArgs(args)
 	command, err := root.ExecuteContextC(ctx)
@@ -61,6 +64,8 @@ Environment (each has a flag of the same name on the commands that use it):
   FTL_NODE          this host's name (the host name)
   FTL_KEEP          how many of the newest revisions a host keeps (5)
   FTL_SPLAY         sync first waits up to this long, always the same on a node (0)
+  FTL_DELAY         sync acts on a blessing only when it is this old (0)
+  FTL_METRICS       a file for Prometheus' textfile collector, which sync writes (none)
   FTL_HOOK_TIMEOUT  how long a hook may take (10m)
   FTL_CHECK_TIMEOUT how long a revision has to pass its check (60s)
   FTL_LOCK_WAIT     how long to wait for another ftl on the same package (30s)
@@ -94,10 +99,11 @@ func (p *Program) newRoot() *cobra.Command {
 			p.started = true
 		},
 	}
+	addOutputFlags(root)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	root.AddCommand(
-		p.newSpool(), p.newSync(), p.newJump(), p.newJumpBack(), p.newList(),
+		p.newSpool(), p.newSync(), p.newJump(), p.newJumpBack(), p.newHold(), p.newUnhold(), p.newList(),
 		p.newRemove(), p.newPurge(), p.newClean(), p.newProbe(), p.newDemo(), p.newVersion(),
 	)
 	for _, command := range root.Commands() {

@@ -88,7 +88,7 @@ func BenchmarkRestore(b *testing.B) {
 			b.SetBytes(sum.Bytes)
 			b.ReportAllocs()
 			old := newStage(b)
-			if err := Restore(b.Context(), index, ranges, old, nil); err != nil {
+			if err := Restore(b.Context(), index, ranges, old, nil, nil); err != nil {
 				b.Fatal(err)
 			}
 			var trees []Tree
@@ -99,7 +99,7 @@ func BenchmarkRestore(b *testing.B) {
 				b.StopTimer()
 				stage := newStage(b)
 				b.StartTimer()
-				if err := Restore(b.Context(), index, ranges, stage, trees); err != nil {
+				if err := Restore(b.Context(), index, ranges, stage, trees, nil); err != nil {
 					b.Fatal(err)
 				}
 				b.StopTimer()

@@ -49,6 +49,9 @@ func (r *restoring) fetch(ctx context.Context, entries []int) error {
 	}
 	pieces := r.pieces(entries)
 	spans := r.spans(pieces)
+	for _, s := range spans {
+		r.meter.toFetch.Add(s.length)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	queue := make(chan packedMember, 2*workers())
 	var readers sync.WaitGroup
@@ -167,6 +170,7 @@ func (r *restoring) unpackMembers(ctx context.Context, queue <-chan packedMember
 			if err := r.write(d, p, content[p.at:p.at+p.length]); err != nil {
 				return err
 			}
+			r.meter.wrote(p.length)
 		}
 		if err := ctx.Err(); err != nil {
 			return err

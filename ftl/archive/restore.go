@@ -25,8 +25,19 @@ type Tree struct {
 //
 // Files are not synced to disk: that is one call for the whole stage, and the caller's. After an error the stage holds a
 // part of the tree, and is for the caller to remove.
-func Restore(ctx context.Context, x *Index, packed Ranges, stage *os.Root, trees []Tree) error {
-	r := &restoring{index: x, packed: packed, stage: stage, umask: readUmask()}
+//
+// watch, if not nil, is told often how far it is, by several goroutines at once.
+func Restore(ctx context.Context, x *Index, packed Ranges, stage *os.Root, trees []Tree, watch func(Progress)) error {
+	r := &restoring{index: x, stage: stage, umask: readUmask()}
+	r.meter.watch = watch
+	r.meter.toWrite.Store(x.Totals.Bytes)
+	r.packed = func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+		body, err := packed(ctx, offset, length)
+		if err != nil {
+			return nil, err
+		}
+		return r.meter.counted(body), nil
+	}
 	defer r.closeShared()
 	d := r.disk()
 	defer d.close()
@@ -61,6 +72,7 @@ type restoring struct {
 	packed Ranges
 	stage  *os.Root
 	umask  fs.FileMode
+	meter  meter
 
 	sharedFiles
 }

@@ -114,7 +114,7 @@ func TestRestoreEqualsUnpack(t *testing.T) {
 			t.Errorf("%s: totals %v, want %v", form, s.index.Totals, totals)
 		}
 		stage := newStage(t)
-		if err := Restore(t.Context(), s.index, s.ranges(nil), stage, nil); err != nil {
+		if err := Restore(t.Context(), s.index, s.ranges(nil), stage, nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		sameTrees(t, stage.Name(), want.Name())
@@ -142,19 +142,19 @@ func at(lines []string, i int) string {
 func TestRestoreFromLocalTree(t *testing.T) {
 	old := rewrite(t, TarZstd, sampleTar())
 	oldStage := newStage(t)
-	if err := Restore(t.Context(), old.index, old.ranges(nil), oldStage, nil); err != nil {
+	if err := Restore(t.Context(), old.index, old.ranges(nil), oldStage, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	s := rewrite(t, TarGzip, sampleTar())
 	want := newStage(t)
-	if err := Restore(t.Context(), s.index, s.ranges(nil), want, nil); err != nil {
+	if err := Restore(t.Context(), s.index, s.ranges(nil), want, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 
 	t.Run("unchanged", func(t *testing.T) {
 		var fetched atomic.Int64
 		stage := newStage(t)
-		if err := Restore(t.Context(), s.index, s.ranges(&fetched), stage, []Tree{{oldStage, old.index}}); err != nil {
+		if err := Restore(t.Context(), s.index, s.ranges(&fetched), stage, []Tree{{oldStage, old.index}}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if n := fetched.Load(); n != 0 {
@@ -189,7 +189,7 @@ func TestRestoreFromLocalTree(t *testing.T) {
 	t.Run("damaged", func(t *testing.T) {
 		var fetched atomic.Int64
 		stage := newStage(t)
-		if err := Restore(t.Context(), s.index, s.ranges(&fetched), stage, []Tree{{oldStage, old.index}}); err != nil {
+		if err := Restore(t.Context(), s.index, s.ranges(&fetched), stage, []Tree{{oldStage, old.index}}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if n := fetched.Load(); n == 0 || n >= s.index.Size() {
@@ -213,14 +213,14 @@ func TestRestoreRefusesOtherMembers(t *testing.T) {
 		"emptied": func(b []byte) []byte { clear(b[:first]); return b },
 	} {
 		spoiled := restored{spoil(bytes.Clone(s.packed)), s.index}
-		if err := Restore(t.Context(), s.index, spoiled.ranges(nil), newStage(t), nil); !errors.Is(err, ErrInvalid) {
+		if err := Restore(t.Context(), s.index, spoiled.ranges(nil), newStage(t), nil, nil); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: got %v, want %v", name, err, ErrInvalid)
 		}
 	}
 	cut := func(_ context.Context, offset, length int64) (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(s.packed[offset : offset+length-1])), nil
 	}
-	if err := Restore(t.Context(), s.index, cut, newStage(t), nil); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err := Restore(t.Context(), s.index, cut, newStage(t), nil, nil); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("cut off: got %v, want %v", err, io.EOF)
 	}
 }
@@ -236,7 +236,7 @@ func TestRestoreAsksOnceMore(t *testing.T) {
 		}
 		return io.NopCloser(bytes.NewReader(b)), nil
 	}
-	if err := Restore(t.Context(), s.index, spoilOnce, newStage(t), nil); err != nil || asked != 2 {
+	if err := Restore(t.Context(), s.index, spoilOnce, newStage(t), nil, nil); err != nil || asked != 2 {
 		t.Errorf("got %v after %d requests, want success after 2", err, asked)
 	}
 }

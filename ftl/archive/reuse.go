@@ -122,7 +122,9 @@ func (c *copier) file(f localFile) error {
 	} else {
 		ok, err = c.large(e, source)
 	}
-	if !ok {
+	if ok {
+		c.r.meter.wrote(e.Size)
+	} else {
 		c.missed = append(c.missed, f.entry)
 	}
 	return unpackError(e.Name, err)

@@ -18,24 +18,24 @@ import (
 func (p *pkg) unpackWhole(ctx context.Context, bucket store.Bucket, manifest master.Manifest, stage string) (err error) {
 	packed := stage + ".part"
 	defer func() { err = errors.Join(err, removeAll(packed)) }()
-	if err := download(ctx, bucket, manifest, packed); err != nil {
+	if err := p.download(ctx, bucket, manifest, packed); err != nil {
 		return err
 	}
-	return p.step(manifest.Revision, ftl.Unpack, func() error { return unpack(ctx, manifest, packed, stage) })
+	return p.step(manifest.Revision, ftl.Unpack, func() error { return p.unpack(ctx, manifest, packed, stage) })
 }
 
 // download copies the archive to a file, and makes sure that it is the one that
 // the manifest names. Wrong bytes are asked for once more, as a proxy on the
 // way may have spoiled them, and so is an archive that changed meanwhile.
-func download(ctx context.Context, bucket store.Bucket, manifest master.Manifest, path string) error {
-	err := downloadOnce(ctx, bucket, manifest, path)
+func (p *pkg) download(ctx context.Context, bucket store.Bucket, manifest master.Manifest, path string) error {
+	err := p.downloadOnce(ctx, bucket, manifest, path)
 	if errors.Is(err, archive.ErrInvalid) || errors.Is(err, store.ErrPrecondition) {
-		err = downloadOnce(ctx, bucket, manifest, path)
+		err = p.downloadOnce(ctx, bucket, manifest, path)
 	}
 	return err
 }
 
-func downloadOnce(ctx context.Context, bucket store.Bucket, manifest master.Manifest, path string) error {
+func (p *pkg) downloadOnce(ctx context.Context, bucket store.Bucket, manifest master.Manifest, path string) error {
 	body, err := openArchive(ctx, bucket, manifest, store.GetOptions{})
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func downloadOnce(ctx context.Context, bucket store.Bucket, manifest master.Mani
 		return err
 	}
 	hash := sha256.New()
-	size, err := io.Copy(io.MultiWriter(f, hash), io.LimitReader(body, manifest.Size+1))
+	size, err := io.Copy(io.MultiWriter(f, hash), io.LimitReader(p.watched(manifest.Revision, ftl.Fetch, body, manifest.Size), manifest.Size+1))
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func downloadOnce(ctx context.Context, bucket store.Bucket, manifest master.Mani
 }
 
 // unpack makes the tree of a verified archive in stage.
-func unpack(ctx context.Context, manifest master.Manifest, packed, stage string) error {
+func (p *pkg) unpack(ctx context.Context, manifest master.Manifest, packed, stage string) error {
 	f, err := os.Open(packed)
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func unpack(ctx context.Context, manifest master.Manifest, packed, stage string)
 	}
 	defer root.Close()
 	file := archive.File{Name: archive.FileName(manifest.File, manifest.Form), Mode: manifest.Mode}
-	return archive.Unpack(ctx, f, manifest.Form, file, root, manifest.Unpacked)
+	return archive.Unpack(ctx, p.watched(manifest.Revision, ftl.Unpack, f, manifest.Size), manifest.Form, file, root, manifest.Unpacked)
 }
 
 // openStage opens the directory that a tree is made in, and gives it the mode

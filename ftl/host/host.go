@@ -39,11 +39,13 @@ type Host struct {
 	Node    string // this host's name, for hooks
 	Version string // of ftl, for hooks
 	Command string // what the user started, for whoever waits for the lock
+	User    string // who started it, for the log and for holds
 
 	Keep         int // how many of the newest revisions to fetch and keep; 0 is only what is blessed
 	HookTimeout  time.Duration
 	CheckTimeout time.Duration // of all tries of a check
 	LockWait     time.Duration
+	Delay        time.Duration // how old a blessing has to be before sync acts on it
 
 	// DryRun makes every method only tell what it would do, as steps that are
 	// planned: it changes nothing, and takes no lock.
@@ -55,6 +57,7 @@ type Host struct {
 
 	Report     func(ftl.Event)                  // nil: nobody listens
 	Warn       func(format string, args ...any) // nil: nobody listens
+	Progress   func(Progress)                   // called often, by several goroutines at once; nil: nobody listens
 	HookOutput io.Writer                        // gets the annotated lines of the hooks; nil: only the log does
 }
 
@@ -105,7 +108,7 @@ func (h *Host) Revisions(pkg revision.Package) ([]Listed, error) {
 		return nil, err
 	}
 	if st.Removed {
-		return nil, ftl.Errorf(ftl.NotFound, "to subscribe again: ftl sync "+pkg.String(), "%s was removed from this host", pkg)
+		return nil, p.removedError()
 	}
 	links, err := p.links()
 	if err != nil {

@@ -29,7 +29,7 @@ func (p *pkg) restore(ctx context.Context, bucket store.Bucket, manifest master.
 	packed := func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
 		return openArchive(ctx, bucket, manifest, store.GetOptions{Offset: offset, Length: length})
 	}
-	return archive.Restore(ctx, index, packed, root, trees)
+	return archive.Restore(ctx, index, packed, root, trees, p.watch(manifest.Revision))
 }
 
 // maxTrees is how many ready revisions are searched for content. The active one
