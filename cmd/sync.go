@@ -25,7 +25,7 @@ nothing when nothing changed. Run it from cron.`,
 			return p.sync(command, args, opts)
 		},
 	}
-	addFlags(command, append(hostSettings, settingBucket, settingKeep, settingSplay)...)
+	addFlags(command, append(hostSettings, settingBucket, settingKeep, settingSplay, settingMetrics)...)
 	addDryRun(command)
 	addJSON(command)
 	command.Flags().BoolVar(&opts.Cron, "cron", false, "exit 0 at once when another sync is at work, and say nothing about a failure that is known and not due to be tried again")
@@ -54,7 +54,10 @@ func (p *Program) sync(command *cobra.Command, args []string, opts host.SyncOpti
 	if opts.Splay, err = p.duration(command, settingSplay, 0); err != nil {
 		return err
 	}
+	var results results
+	opts.Done = results.add
 	err = h.Sync(command.Context(), packages, opts)
+	p.writeMetrics(p.value(command, settingMetrics), h, results.all)
 	if opts.Cron && err != nil {
 		err = quiet(err)
 	}

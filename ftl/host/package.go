@@ -19,7 +19,8 @@ type pkg struct {
 	name revision.Package
 	dir  string
 
-	postSync sync.Mutex // held while a post-sync runs
+	postSync  sync.Mutex // held while a post-sync runs
+	stoodBack bool       // sync has left the work to another one
 }
 
 func (h *Host) open(name revision.Package) *pkg {

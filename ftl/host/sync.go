@@ -25,6 +25,9 @@ type SyncOptions struct {
 	// Splay delays the sync by a time below it, which is always the same on a
 	// node, so that a fleet does not come all at once.
 	Splay time.Duration
+	// Done is called at the end of each package's sync, also of one that
+	// failed, by several goroutines at once. Nil: nobody listens.
+	Done func(Result)
 }
 
 const (
@@ -72,7 +75,7 @@ func (h *Host) Sync(ctx context.Context, packages []revision.Package, opts SyncO
 			if h.DryRun {
 				errs[i] = prefixed("sync "+name.String(), p.drySync(ctx, bucket))
 			} else {
-				errs[i] = prefixed("sync "+name.String(), p.sync(ctx, bucket, opts))
+				errs[i] = prefixed("sync "+name.String(), p.syncMeasured(ctx, bucket, opts))
 			}
 			return nil
 		})
@@ -118,6 +121,7 @@ func (p *pkg) sync(ctx context.Context, open func() (store.Bucket, error), opts 
 	}
 	l, err := p.lockForSync(ctx, opts)
 	if err != nil || l == nil {
+		p.stoodBack = err == nil
 		return err
 	}
 	defer func() { err = errors.Join(err, l.release()) }()
