@@ -35,8 +35,6 @@ var (
 	settingSplay        = setting{"FTL_SPLAY", "wait up to this long first, always the same on a node (0)", "50s"}
 	settingDelay        = setting{"FTL_DELAY", "act on a blessing only when it is this old, by the bucket's clock (0)", "2h"}
 	settingMetrics      = setting{"FTL_METRICS", "a file for Prometheus, written at the end (none)", "/var/lib/prometheus/node-exporter/ftl.prom"}
-	settingDelay        = setting{"FTL_DELAY", "act on a blessing only when it is this old, by the bucket's clock (0)", "2h"}
-	settingMetrics      = setting{"FTL_METRICS", "a file for Prometheus, written at the end (none)", "/var/lib/prometheus/node-exporter/ftl.prom"}
 	settingHookTimeout  = setting{"FTL_HOOK_TIMEOUT", "how long a hook may take (10m)", "10m"}
 	settingCheckTimeout = setting{"FTL_CHECK_TIMEOUT", "how long a revision has to pass its check (60s)", "60s"}
 	settingLockWait     = setting{"FTL_LOCK_WAIT", "how long to wait for another ftl (30s)", "30s"}

@@ -66,7 +66,6 @@ Environment (each has a flag of the same name on the commands that use it):
   FTL_SPLAY         sync first waits up to this long, always the same on a node (0)
   FTL_DELAY         sync acts on a blessing only when it is this old (0)
   FTL_METRICS       a file for Prometheus' textfile collector, which sync writes (none)
-  FTL_METRICS       a file for Prometheus' textfile collector, which sync writes (none)
   FTL_HOOK_TIMEOUT  how long a hook may take (10m)
   FTL_CHECK_TIMEOUT how long a revision has to pass its check (60s)
   FTL_LOCK_WAIT     how long to wait for another ftl on the same package (30s)
