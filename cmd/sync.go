@@ -25,7 +25,7 @@ nothing when nothing changed. Run it from cron.`,
 			return p.sync(command, args, opts)
 		},
 	}
-	addFlags(command, append(hostSettings, settingBucket, settingKeep, settingSplay, settingMetrics)...)
+	addFlags(command, append(hostSettings, settingBucket, settingKeep, settingSplay, settingDelay, settingMetrics)...)
 	addDryRun(command)
 	addJSON(command)
 	command.Flags().BoolVar(&opts.Cron, "cron", false, "exit 0 at once when another sync is at work, and say nothing about a failure that is known and not due to be tried again")

@@ -29,6 +29,8 @@ const (
 	Defer   Step = "defer"   // pre-jump said "not now"
 	Recover Step = "recover" // a jump that was interrupted is taken up again
 	Revert  Step = "revert"  // a revision did not work, and is left again
+	Hold    Step = "hold"    // sync leaves alone what is active
+	Unhold  Step = "unhold"  // and does so no more
 	Remove  Step = "remove"  // a revision, or the whole package, is gone from the host
 	Spool   Step = "spool"   // a revision is in the bucket
 	Bless   Step = "bless"   // the marker names the revision

@@ -60,7 +60,7 @@ func (p *pkg) drySync(ctx context.Context, open func() (store.Bucket, error)) er
 	}
 	active, _ := marker.Active()
 	st.look(markOf(active))
-	if follow := p.toFollow(st, marker); follow.after(st.Acted) && follow.Revision != links.current {
+	if follow := p.toFollow(st, marker, links); follow.after(st.Acted) && follow.Revision != links.current {
 		if err := p.dryFlip(ctx, bucket, st, links, follow.Revision); err != nil {
 			return err
 		}

@@ -276,7 +276,7 @@ func (p *pkg) afterPostJump(st *state, failed error) error {
 	case failed != nil && p.mayRevert(st):
 		return p.reject(st, failed)
 	case failed != nil:
-		st.Jump.Failed = failed.Error()
+		st.Jump.Failed, st.Jump.Output = failed.Error(), outputOf(failed)
 		return errors.Join(failed, p.writeState(st))
 	case p.shipsCheck(st, st.Jump.To):
 		return p.enter(st, phaseCheck)
@@ -292,7 +292,7 @@ func (p *pkg) afterCheck(st *state, failed error) error {
 	case failed != nil && p.mayRevert(st):
 		return p.reject(st, failed)
 	case failed != nil: // the first jump has nothing to go back to
-		st.Jump.Failed, st.Jump.Phase = failed.Error(), phasePostJump
+		st.Jump.Failed, st.Jump.Output, st.Jump.Phase = failed.Error(), outputOf(failed), phasePostJump
 		return errors.Join(failed, p.writeState(st))
 	}
 	return p.land(st)

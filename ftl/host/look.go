@@ -27,6 +27,7 @@ func (p *pkg) look(ctx context.Context, open func() (store.Bucket, error)) (stor
 	if err != nil {
 		return none(err)
 	}
+	p.noteLook()
 	st, err := p.see(ctx, marker)
 	if err != nil {
 		return none(err)
@@ -35,12 +36,22 @@ func (p *pkg) look(ctx context.Context, open func() (store.Bucket, error)) (stor
 	if err != nil {
 		return none(err)
 	}
-	return bucket, p.toFollow(st, marker), todo, nil
+	links, err := p.links()
+	if err != nil {
+		return none(err)
+	}
+	return bucket, p.toFollow(st, marker, links), todo, nil
 }
 
-// toFollow returns the marker's newest entry, and none where that is older than
-// one that was seen: somebody has put an old marker back.
-func (p *pkg) toFollow(st *state, marker master.Marker) mark {
+// toFollow returns the marker's newest entry, and none where that has to wait,
+// or is older than one that was seen: somebody has put an old marker back.
+func (p *pkg) toFollow(st *state, marker master.Marker, links links) mark {
+	if st.Hold != nil {
+		return mark{}
+	}
+	if _, wait := delayedUntil(marker, p.host.Delay, links.current != (revision.Revision{})); wait {
+		return mark{}
+	}
 	active, blessed := marker.Active()
 	if blessed && st.Seen.after(markOf(active)) {
 		p.host.warn("%s: the marker is older than the one that blessed %s; to follow it, bless a revision anew", p.name, st.Seen.Revision)

@@ -31,10 +31,7 @@ func (p *pkg) reject(st *state, cause error) error {
 	if st.Rejected == nil {
 		st.Rejected = make(map[revision.Revision]rejection)
 	}
-	why := rejection{At: time.Now(), Reason: cause.Error()}
-	if exit, ok := errors.AsType[*hooks.ExitError](cause); ok {
-		why.Output = exit.Tail
-	}
+	why := rejection{At: time.Now(), Reason: cause.Error(), Output: outputOf(cause)}
 	st.Rejected[st.Jump.To] = why
 	p.report(ftl.Event{Revision: st.Jump.To, Step: ftl.Revert, State: ftl.Running, Message: why.Reason})
 	return p.enter(st, phaseRevertUnJump)

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -37,6 +38,8 @@ type state struct {
 	// Inconsistent says why neither the new nor the old revision works, "" while
 	// one does.
 	Inconsistent string `json:"inconsistent,omitempty"`
+	// Hold keeps sync from changing what is active; nil is no hold.
+	Hold *Hold `json:"hold,omitempty"`
 	// Removed is set when the package was removed from the host and only its
 	// shared directory was kept.
 	Removed bool `json:"removed,omitempty"`
@@ -137,6 +140,8 @@ type flight struct {
 	Tries int `json:"tries"`
 	// Failed says why post-jump or the check failed, "" while neither has.
 	Failed string `json:"failed,omitempty"`
+	// Output are the last lines of the hook that failed.
+	Output string `json:"output,omitempty"`
 }
 
 // flipped reports whether the jump has flipped the links and is not on its way
@@ -166,6 +171,15 @@ type failure struct {
 	Next     time.Time         `json:"next"`
 	Seen     mark              `json:"seen"` // the newest entry then: another one is a reason to try at once
 	Message  string            `json:"message"`
+	Output   string            `json:"output,omitempty"` // its last lines
+}
+
+// outputOf returns the last lines of the hook that an error is about.
+func outputOf(err error) string {
+	if exit, ok := errors.AsType[*hooks.ExitError](err); ok {
+		return exit.Tail
+	}
+	return ""
 }
 
 // maxDelay is the longest time between two tries of a failing hook. The first
@@ -174,7 +188,7 @@ const maxDelay = time.Hour
 
 // fail notes that a hook failed, and when it is due again.
 func (s *state) fail(r revision.Revision, hook hooks.Name, err error, now time.Time) {
-	next := failure{Revision: r, Hook: hook, At: now, Seen: s.Seen, Message: err.Error()}
+	next := failure{Revision: r, Hook: hook, At: now, Seen: s.Seen, Message: err.Error(), Output: outputOf(err)}
 	if last := s.failure(r, hook); last != nil {
 		next.Count = last.Count
 	}

@@ -138,6 +138,9 @@ func (p *pkg) sync(ctx context.Context, open func() (store.Bucket, error), opts 
 		// What a jump has left to do needs no bucket.
 		return errors.Join(err, p.follow(ctx, mark{}))
 	}
+	if !opts.Cron {
+		p.sayHeld()
+	}
 	return p.carryOut(ctx, l, bucket, newest, todo)
 }
 
@@ -236,13 +239,14 @@ func (p *pkg) obtainWhenDue(ctx context.Context, l *lock, bucket store.Bucket, r
 
 // follow jumps to the revision that the marker's newest entry names, if that
 // entry is not done with and the revision is ready, and otherwise tries a failed
-// post-jump again. Where nothing is blessed, the entry is zero.
+// post-jump again. Where nothing is to be followed, the entry is zero. A package
+// that is held stays as it is.
 func (p *pkg) follow(ctx context.Context, newest mark) error {
 	st, err := p.readState()
 	if err != nil {
 		return err
 	}
-	if st.Jump == nil && st.Inconsistent == "" && !(newest.after(st.Acted) && st.isReady(newest.Revision)) {
+	if st.Hold != nil || st.Jump == nil && st.Inconsistent == "" && !(newest.after(st.Acted) && st.isReady(newest.Revision)) {
 		return nil
 	}
 	return p.withLock(ctx, patience{wait: p.host.lockWait()}, func(l *lock) error {
@@ -252,7 +256,7 @@ func (p *pkg) follow(ctx context.Context, newest mark) error {
 
 func (p *pkg) followLocked(ctx context.Context, l *lock, newest mark) error {
 	st, err := p.readState() // as somebody may have jumped meanwhile
-	if err != nil {
+	if err != nil || st.Hold != nil {
 		return err
 	}
 	links, err := p.links()
