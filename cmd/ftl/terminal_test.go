@@ -127,7 +127,7 @@ func TestProgressOnATerminal(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 
-	proxy.Add(s3test.Rule{Method: "GET", Key: `\.tar\.zst$`, Fault: s3test.Trickle(1<<20-1000, time.Millisecond)})
+	proxy.Add(s3test.Rule{Method: "GET", Key: "my_site.*.tar.zst", Fault: s3test.Trickle(1<<20-1000, time.Millisecond)})
 	env = append(env, "AWS_ENDPOINT_URL="+proxy.URL, "AWS_ENDPOINT_URL_S3="+proxy.URL)
 	got := openTerminal(t).run(t, ftl(env, "sync"))
 	for _, want := range []string{" fetch ", " unpack ", "MiB", "/s", " is ready"} {
