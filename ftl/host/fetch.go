@@ -83,16 +83,18 @@ func refusedIfInvalid(err error) error {
 }
 
 // place gives a staged tree its name in revs. A tree of that name that is not
-// ready is what an interrupted run or a failed post-sync has left.
+// ready is what an interrupted run or a failed post-sync has left. It goes by
+// way of the stage, which this command owns, so that it is gone at its end.
 func (p *pkg) place(r revision.Revision, stage string) error {
 	if err := durable.SyncTree(stage); err != nil {
 		return err
 	}
-	if err := p.discard(r); err != nil {
+	old := stage + ".old"
+	if err := p.moveTree(r, old); err != nil {
 		return err
 	}
 	if err := durable.RenameNew(stage, p.revisionDir(r)); err != nil {
 		return err
 	}
-	return errors.Join(durable.SyncDir(p.revs()), durable.SyncDir(p.stage()))
+	return errors.Join(durable.SyncDir(p.revs()), durable.SyncDir(p.stage()), removeAll(old))
 }

@@ -180,7 +180,12 @@ func (p *pkg) preRemove(ctx context.Context, l *lock, st *state, r revision.Revi
 
 // discard moves the tree of a revision into the trash, if there is one.
 func (p *pkg) discard(r revision.Revision) error {
-	err := os.Rename(p.revisionDir(r), filepath.Join(p.trash(), r.ID()+"."+rand.Text()))
+	return p.moveTree(r, filepath.Join(p.trash(), r.ID()+"."+rand.Text()))
+}
+
+// moveTree moves the tree of a revision out of revs. Absence is no error.
+func (p *pkg) moveTree(r revision.Revision, to string) error {
+	err := os.Rename(p.revisionDir(r), to)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
