@@ -112,8 +112,8 @@ func (p *Program) host(command *cobra.Command) (*host.Host, error) {
 	h := &host.Host{
 		Root: root, Node: p.node(command), Version: version(),
 		Command: strings.Join(append([]string{"ftl"}, p.args...), " "), User: p.person(),
-		DryRun:  isSet(command, flagDryRun),
-		Report:  p.reporter(command), Warn: p.warn, HookOutput: p.hookOutput(command),
+		DryRun: isSet(command, flagDryRun),
+		Report: p.reporter(command), Warn: p.warn, HookOutput: p.hookOutput(command),
 	}
 	if p.bars != nil && !isSet(command, flagQuiet) && !isSet(command, flagJSON) {
 		h.Progress = p.bars.update

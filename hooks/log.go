@@ -272,6 +272,21 @@ func (l *logFile) tail() string {
 	return strings.ToValidUTF8(tail[max(0, len(tail)-maxBytes):], "")
 }
 
+// TailLog returns the last lines of the log at path behind an offset, at most 20
+// and 4 KiB, harmless to a terminal. A log that was cut meanwhile is read from
+// its beginning, and one that can't be read has none.
+func TailLog(path string, from int64) string {
+	l, err := openExisting(path, 0, 0)
+	if err != nil {
+		return ""
+	}
+	defer l.Close()
+	if l.begin = from; from > l.next {
+		l.begin = 0
+	}
+	return l.tail()
+}
+
 // CutLog cuts the log at path if it is longer than limit bytes, as [Script.Run]
 // does, and may be called while a daemon writes to it. 0 is DefaultLogLimit. A
 // log that doesn't exist is fine.

@@ -23,7 +23,7 @@ func (p *pkg) shipsCheck(st *state, r revision.Revision) bool { return p.ships(s
 // time for it is over. What is returned then is what the last try said.
 func (p *pkg) runCheck(ctx context.Context, l *lock, st *state, run hookRun, of revision.Revision) error {
 	run.name, run.of, run.quiet = hooks.Check, of, true
-	p.report(ftl.Event{Revision: of, Step: ftl.Step(hooks.Check), State: ftl.Running})
+	p.beginHook(&run)
 	err := p.checkUntil(ctx, l, st, run, time.Now().Add(p.host.checkTimeout()))
 	p.reportHook(ctx, l, st, run, err)
 	return err

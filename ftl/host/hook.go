@@ -28,6 +28,9 @@ type hookRun struct {
 	timeout  time.Duration // 0 is the host's
 	quiet    bool          // report nothing, and don't run the failed hook
 	extra    []string      // of the environment
+
+	began  time.Time // set when it is about to run
+	logged int64     // how long its log was then
 }
 
 // runHook runs one hook of a revision, under a lock that is held. A revision
@@ -53,7 +56,7 @@ func (p *pkg) runHook(ctx context.Context, l *lock, st *state, run hookRun) erro
 	}
 
 	if !run.quiet {
-		p.report(ftl.Event{Revision: run.of, Step: ftl.Step(run.name), State: ftl.Running})
+		p.beginHook(&run)
 	}
 	err = script.Run(ctx, hooks.Options{
 		Revision: run.of.String(),
@@ -75,14 +78,26 @@ func (p *pkg) runHook(ctx context.Context, l *lock, st *state, run hookRun) erro
 	return err
 }
 
+// beginHook tells that a hook is about to run.
+func (p *pkg) beginHook(run *hookRun) {
+	run.began = time.Now()
+	if info, err := os.Lstat(p.hookLog(run.of, run.name)); err == nil {
+		run.logged = info.Size()
+	}
+	p.report(ftl.Event{Revision: run.of, Step: ftl.Step(run.name), State: ftl.Running})
+}
+
 // reportHook tells how a hook ended, and runs the failed hook where it failed.
 func (p *pkg) reportHook(ctx context.Context, l *lock, st *state, run hookRun, err error) {
-	if err == nil {
-		p.report(ftl.Event{Revision: run.of, Step: ftl.Step(run.name), State: ftl.Success})
-		return
+	event := ftl.Event{Revision: run.of, Step: ftl.Step(run.name), State: ftl.Success}
+	if err != nil {
+		event.State, event.Message = ftl.Failure, err.Error()
 	}
-	p.report(ftl.Event{Revision: run.of, Step: ftl.Step(run.name), State: ftl.Failure, Message: err.Error()})
-	if !interrupted(err) && !notNow(err) {
+	p.reportAs(event, details{
+		from: run.old, reason: run.reason, took: time.Since(run.began),
+		output: hooks.TailLog(p.hookLog(run.of, run.name), run.logged),
+	})
+	if err != nil && !interrupted(err) && !notNow(err) {
 		p.runFailed(ctx, l, st, run, err)
 	}
 }

@@ -169,11 +169,29 @@ func (p *pkg) jump(ctx context.Context, l *lock, st *state, links links, f fligh
 	return p.fly(ctx, l, st, false)
 }
 
-// fly takes the jump in flight from the phase that it is in to its end. Without
+// fly is travel, and notes in the log what came of it.
+func (p *pkg) fly(ctx context.Context, l *lock, st *state, recovery bool) error {
+	f, began := *st.Jump, time.Now()
+	err := p.travel(ctx, l, st, recovery)
+	if notNow(err) { // which is told once, and not at every sync
+		return err
+	}
+	event := ftl.Event{Revision: f.To, Step: stepJump, State: ftl.Success}
+	if f.Phase != phasePreJump {
+		event.Message = "taken up in " + string(f.Phase)
+	}
+	if err != nil {
+		event.State, event.Message = ftl.Failure, err.Error()
+	}
+	p.note(event, details{from: f.From, reason: f.Reason, took: time.Since(began)})
+	return err
+}
+
+// travel takes the jump in flight from the phase that it is in to its end. Without
 // an error the state has no jump in flight any more; with one, it tells how far
 // the jump went. After an un-jump that failed the jump goes on: a broken old
 // script must not block the fix.
-func (p *pkg) fly(ctx context.Context, l *lock, st *state, recovery bool) error {
+func (p *pkg) travel(ctx context.Context, l *lock, st *state, recovery bool) error {
 	f := st.Jump
 	var unJumpFailed error
 	for st.Jump != nil {

@@ -18,23 +18,52 @@ import (
 // logLine is one line of the log of what ftl did to a package, in JSON.
 type logLine struct {
 	Time     time.Time         `json:"time"`
+	User     string            `json:"user"`
 	Command  string            `json:"command"`
 	PID      int               `json:"pid"`
 	Revision revision.Revision `json:"revision"`
+	From     revision.Revision `json:"from,omitzero"` // that a jump left
 	Name     ftl.Step          `json:"name"`
+	Reason   reason            `json:"reason,omitempty"`
 	State    ftl.State         `json:"state"`
 	Message  string            `json:"message,omitempty"`
+	Duration float64           `json:"duration,omitempty"` // seconds
+	Output   string            `json:"output,omitempty"`   // the last lines of a hook
 }
+
+// details are what the log has of a step and nobody else is told.
+type details struct {
+	from   revision.Revision
+	reason reason
+	took   time.Duration
+	output string
+}
+
+// Steps that only the log knows.
+const (
+	stepJump ftl.Step = "jump" // with all its hooks
+	stepSync ftl.Step = "sync" // one that came to nothing
+)
 
 func (p *pkg) activityLog() string { return filepath.Join(p.logs(), "ftl.log") }
 
-// report tells the caller of a step, and the package's log. A log that can't be
-// written must not keep a host from its work.
-func (p *pkg) report(event ftl.Event) {
+// report tells the caller of a step, and the package's log.
+func (p *pkg) report(event ftl.Event) { p.reportAs(event, details{}) }
+
+func (p *pkg) reportAs(event ftl.Event, d details) {
 	event.Time, event.Package = time.Now(), p.name
 	p.host.report(event)
+	p.note(event, d)
+}
 
-	line, err := json.Marshal(logLine{event.Time, p.host.Command, os.Getpid(), event.Revision, event.Step, event.State, event.Message})
+// note writes a step into the log. A log that can't be written must not keep a
+// host from its work.
+func (p *pkg) note(event ftl.Event, d details) {
+	line, err := json.Marshal(logLine{
+		Time: time.Now(), User: p.host.User, Command: p.host.Command, PID: os.Getpid(),
+		Revision: event.Revision, From: d.from, Name: event.Step, Reason: d.reason,
+		State: event.State, Message: event.Message, Duration: d.took.Seconds(), Output: d.output,
+	})
 	if err != nil {
 		return
 	}

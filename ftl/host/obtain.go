@@ -71,13 +71,14 @@ func (p *pkg) obtain(ctx context.Context, l *lock, bucket store.Bucket, r revisi
 // step tells of a step when it begins and when it has ended.
 func (p *pkg) step(r revision.Revision, step ftl.Step, do func() error) error {
 	p.report(ftl.Event{Revision: r, Step: step, State: ftl.Running})
+	began := time.Now()
 	err := do()
+	event := ftl.Event{Revision: r, Step: step, State: ftl.Success}
 	if err != nil {
-		p.report(ftl.Event{Revision: r, Step: step, State: ftl.Failure, Message: err.Error()})
-		return err
+		event.State, event.Message = ftl.Failure, err.Error()
 	}
-	p.report(ftl.Event{Revision: r, Step: step, State: ftl.Success})
-	return nil
+	p.reportAs(event, details{took: time.Since(began)})
+	return err
 }
 
 // makeReady runs post-sync in the place where the revision will stay, since

@@ -135,6 +135,7 @@ func (p *pkg) sync(ctx context.Context, open func() (store.Bucket, error), opts 
 		if ctx.Err() != nil {
 			return err
 		}
+		p.note(ftl.Event{Step: stepSync, State: ftl.Failure, Message: err.Error()}, details{reason: reasonSync})
 		// What a jump has left to do needs no bucket.
 		return errors.Join(err, p.follow(ctx, mark{}))
 	}
