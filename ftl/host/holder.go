@@ -65,11 +65,7 @@ func (l *lock) record() error {
 		return err
 	}
 	path := filepath.Join(l.pkg.dir, l.name.record)
-	err = durable.ReplaceFile(path, data, 0o644)
-	if isFull(err) && l.pkg.giveUpReserve() {
-		err = durable.ReplaceFile(path, data, 0o644)
-	}
-	return err
+	return l.pkg.withReserve(func() error { return durable.ReplaceFile(path, data, 0o644) })
 }
 
 // readHolder returns the record beside a lock. It is only as good as a record

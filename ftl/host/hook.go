@@ -47,7 +47,8 @@ func (p *pkg) runHook(ctx context.Context, l *lock, st *state, run hookRun) erro
 	if err != nil {
 		return &ftl.Error{Kind: ftl.HookFailed, Err: err}
 	}
-	if err := os.Mkdir(p.shared(), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	err = p.withReserve(func() error { return os.Mkdir(p.shared(), 0o755) })
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	environment, err := p.hookEnvironment(run)
@@ -58,14 +59,16 @@ func (p *pkg) runHook(ctx context.Context, l *lock, st *state, run hookRun) erro
 	if !run.quiet {
 		p.beginHook(&run)
 	}
-	err = script.Run(ctx, hooks.Options{
+	options := hooks.Options{
 		Revision: run.of.String(),
 		Env:      environment,
 		Log:      p.hookLog(run.of, run.name),
 		Output:   p.hookOutput(run),
 		Timeout:  cmp.Or(run.timeout, p.host.hookTimeout()),
 		Started:  func(process hooks.Process) error { return l.enterHook(process, run.name, run.of) },
-	})
+	}
+	// An error of the disk means that the hook did not run.
+	err = p.withReserve(func() error { return script.Run(ctx, options) })
 	if left := l.leaveHook(); err == nil {
 		err = left
 	}

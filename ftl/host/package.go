@@ -114,7 +114,7 @@ func (p *pkg) pointLink(path string, r revision.Revision) error {
 		}
 		return nil
 	}
-	return durable.ReplaceLink(filepath.Join("revs", r.ID()), path)
+	return p.withReserve(func() error { return durable.ReplaceLink(filepath.Join("revs", r.ID()), path) })
 }
 
 // checkTree makes sure that a revision has a directory.

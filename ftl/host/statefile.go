@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/durable"
 	"github.com/rhettg/ftl/revision"
@@ -104,36 +102,12 @@ func (p *pkg) writeState(st *state) error {
 	if err != nil {
 		return err
 	}
-	err = durable.WriteFile(p.statePath(), append(data, '\n'), 0o644)
-	if isFull(err) && p.giveUpReserve() {
-		err = durable.WriteFile(p.statePath(), append(data, '\n'), 0o644)
-	}
+	err = p.withReserve(func() error { return durable.WriteFile(p.statePath(), append(data, '\n'), 0o644) })
 	if err != nil {
 		return fmt.Errorf("write the state: %w", err)
 	}
 	return nil
 }
-
-func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
-
-const reserveSize = 64 << 10
-
-func (p *pkg) reservePath() string { return filepath.Join(p.meta(), "reserve") }
-
-// keepReserve sets some disk aside. Where that is not possible, the host works
-// without.
-func (p *pkg) keepReserve() {
-	if info, err := os.Stat(p.reservePath()); err == nil && info.Size() == reserveSize {
-		return
-	}
-	content := make([]byte, reserveSize)
-	for i := range content {
-		content[i] = byte(i ^ i>>8) // not zeros, which some file systems don't store
-	}
-	durable.ReplaceFile(p.reservePath(), content, 0o600)
-}
-
-func (p *pkg) giveUpReserve() bool { return os.Remove(p.reservePath()) == nil }
 
 // isRemoved reports whether the package was removed, and only what it shares
 // between revisions was kept. A state that can't be read is no answer: sync
