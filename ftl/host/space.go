@@ -5,12 +5,16 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/master"
 )
 
-// spareSpace is what has to be left beside a revision, in bytes: for the state,
-// the logs and what the hooks write.
-const spareSpace = 16 << 20
+// What has to be left beside a revision: for the state, the logs and what the
+// hooks write.
+const (
+	spareSpace  = 16 << 20 // bytes
+	spareInodes = 16
+)
 
 // checkSpace makes sure that there is room for a revision, and for its archive
 // where that is kept meanwhile, so that a full disk is told before anything is
@@ -20,17 +24,32 @@ func (p *pkg) checkSpace(manifest master.Manifest, withArchive bool) error {
 	if err := unix.Statfs(p.revs(), &fs); err != nil {
 		return fmt.Errorf("look at the free space of %s: %w", p.revs(), err)
 	}
-	blockSize := uint64(fs.Bsize)
+	err := tooFullFor(fs, manifest, withArchive)
+	if err == nil {
+		return nil
+	}
+	return &ftl.Error{
+		Hint: fmt.Sprintf("to make room: ftl clean %s --keep 1; a host keeps FTL_KEEP revisions of each package", p.name),
+		Err:  fmt.Errorf("%s: %w", p.revs(), err),
+	}
+}
+
+// tooFullFor is an error that says what a revision needs and what a file system
+// has, if that is less.
+func tooFullFor(fs unix.Statfs_t, manifest master.Manifest, withArchive bool) error {
+	const mib = 1 << 20
+	blockSize, entries := uint64(fs.Bsize), uint64(manifest.Unpacked.Entries)
 	// Each entry takes up to a block more than its bytes.
-	need := uint64(manifest.Unpacked.Bytes) + uint64(manifest.Unpacked.Entries)*blockSize + spareSpace
+	need := uint64(manifest.Unpacked.Bytes) + entries*blockSize + spareSpace
 	if withArchive {
 		need += uint64(manifest.Size)
 	}
 	if free := uint64(fs.Bavail) * blockSize; free < need {
-		return fmt.Errorf("too little space in %s: it needs %d MiB, %d MiB are free", p.revs(), need>>20, free>>20)
+		return fmt.Errorf("too little space: it needs %d MiB, %d MiB are free", (need+mib-1)/mib, free/mib)
 	}
-	if entries := uint64(manifest.Unpacked.Entries); fs.Files > 0 && uint64(fs.Ffree) < entries {
-		return fmt.Errorf("too few inodes in %s: it needs %d, %d are free", p.revs(), entries, fs.Ffree)
+	// Some file systems make inodes as they need them, and say that there are none.
+	if need, free := entries+spareInodes, uint64(fs.Ffree); fs.Files > 0 && free < need {
+		return fmt.Errorf("too few inodes: it needs %d, %d are free", need, free)
 	}
 	return nil
 }
