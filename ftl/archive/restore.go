@@ -5,7 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"runtime"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -39,10 +39,9 @@ func Restore(ctx context.Context, x *Index, packed Ranges, stage *os.Root, trees
 		return r.meter.counted(body), nil
 	}
 	defer r.closeShared()
-	d := r.disk()
-	defer d.close()
-	for _, dir := range x.dirs[1:] { // without the top directory
-		if err := d.dir(dir.name); err != nil {
+	levels := byDepth(x.dirs)
+	for _, level := range levels[1:] { // the top directory is there
+		if err := r.eachDir(ctx, level, func(d *disk, dir *directory) error { return d.mkdir(dir.name) }); err != nil {
 			return err
 		}
 	}
@@ -60,10 +59,15 @@ func Restore(ctx context.Context, x *Index, packed Ranges, stage *os.Root, trees
 	if err := r.fetch(ctx, missed); err != nil {
 		return err
 	}
-	if err := r.rest(d); err != nil {
+	if err := r.rest(); err != nil {
 		return err
 	}
-	return d.finish(x.dirs)
+	for _, level := range slices.Backward(levels) { // as a mode may forbid to enter
+		if err := r.eachDir(ctx, level, (*disk).finishDir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // restoring is what the goroutines of one Restore share.
@@ -81,9 +85,6 @@ type restoring struct {
 func (r *restoring) disk() *disk {
 	return &disk{folders: folders{top: r.stage}, umask: r.umask}
 }
-
-// workers is how many goroutines inflate and write, or copy.
-func workers() int { return runtime.GOMAXPROCS(0) }
 
 // divide tells the files whose content a tree may have from those to fetch. Both are in the order of the tar.
 func (r *restoring) divide(trees []Tree) (local []localFile, remote []int) {
@@ -103,7 +104,9 @@ func (r *restoring) divide(trees []Tree) (local []localFile, remote []int) {
 }
 
 // rest makes what has no content, after all files are there.
-func (r *restoring) rest(d *disk) error {
+func (r *restoring) rest() error {
+	d := r.disk()
+	defer d.close()
 	for i := range r.index.Entries {
 		e := &r.index.Entries[i].Entry
 		var err error

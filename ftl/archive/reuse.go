@@ -6,9 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -43,37 +41,29 @@ func catalogue(trees []Tree) map[Digest]place {
 // reuse makes files of what the trees have, and returns the entries for which that was not what it should be: a hook
 // may have changed, replaced or deleted it.
 func (r *restoring) reuse(ctx context.Context, trees []Tree, files []localFile) (missed []int, err error) {
-	const batch = 64 // files of one directory mostly
-	var (
-		next  atomic.Int64
-		mu    sync.Mutex
-		group errgroup.Group
-	)
-	for range workers() {
-		group.Go(func() error {
-			c := newCopier(r, trees)
-			defer c.close()
-			for {
-				end := int(next.Add(batch))
-				if end-batch >= len(files) {
-					break
-				}
-				if err := ctx.Err(); err != nil {
+	var mu sync.Mutex
+	err = together(ctx, len(files), func(next func() (from, to int, err error)) error {
+		c := newCopier(r, trees)
+		defer c.close()
+		for {
+			from, to, err := next()
+			if err != nil {
+				return err
+			}
+			if from == to {
+				break
+			}
+			for _, f := range files[from:to] {
+				if err := c.file(f); err != nil {
 					return err
 				}
-				for _, f := range files[end-batch : min(end, len(files))] {
-					if err := c.file(f); err != nil {
-						return err
-					}
-				}
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			missed = append(missed, c.missed...)
-			return nil
-		})
-	}
-	err = group.Wait()
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		missed = append(missed, c.missed...)
+		return nil
+	})
 	slices.Sort(missed)
 	return missed, err
 }

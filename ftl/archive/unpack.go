@@ -47,13 +47,15 @@ func newDisk(stage *os.Root) *disk {
 
 func (d *disk) close() { d.folders.close() }
 
-func (d *disk) dir(name string) error {
+func (d *disk) dir(name string) error { return unpackError(name, d.mkdir(name)) }
+
+func (d *disk) mkdir(name string) error {
 	parent, base := split(name)
 	f, err := d.folders.open(parent)
 	if err == nil {
 		err = f.mkdir(base, d.umask)
 	}
-	return unpackError(name, err)
+	return err
 }
 
 func (d *disk) file(e *Entry, content io.Reader) error {
@@ -150,12 +152,8 @@ func (d *disk) link(e *Entry) error {
 // its mode may forbid entering it.
 func (d *disk) finish(dirs []directory) error {
 	for i := len(dirs) - 1; i >= 0; i-- {
-		dir := &dirs[i]
-		if dir.name == "." {
-			dir.mode |= 0o700 // the owner moves, changes and removes the revision
-		}
-		if err := d.finishDir(dir); err != nil {
-			return unpackError(dir.name, err)
+		if err := d.finishDir(&dirs[i]); err != nil {
+			return unpackError(dirs[i].name, err)
 		}
 	}
 	return nil
@@ -163,6 +161,9 @@ func (d *disk) finish(dirs []directory) error {
 
 func (d *disk) finishDir(dir *directory) error {
 	parent, base := split(dir.name)
+	if base == "." {
+		dir.mode |= 0o700 // the owner moves, changes and removes the revision
+	}
 	f, err := d.folders.open(parent)
 	if err != nil {
 		return err
