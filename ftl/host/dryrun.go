@@ -23,9 +23,23 @@ func (p *pkg) planned(r revision.Revision, step ftl.Step, message string) {
 	p.host.report(ftl.Event{Package: p.name, Revision: r, Step: step, State: ftl.Planned, Message: message})
 }
 
+// glance reads what is known of a package that the host is subscribed to.
+func (p *pkg) glance() (*state, links, error) {
+	if err := p.mustExist(); err != nil {
+		return nil, links{}, err
+	}
+	st, err := p.readState()
+	if err != nil {
+		return nil, links{}, err
+	}
+	links, err := p.links()
+	return st, links, err
+}
+
 // drySync is sync in a dry run.
 func (p *pkg) drySync(ctx context.Context, open func() (store.Bucket, error)) error {
-	if err := p.mustExist(); err != nil {
+	st, links, err := p.glance()
+	if err != nil {
 		return err
 	}
 	bucket, err := open()
@@ -40,18 +54,10 @@ func (p *pkg) drySync(ctx context.Context, open func() (store.Bucket, error)) er
 	if err != nil {
 		return err
 	}
-	st, err := p.readState()
-	if err != nil {
-		return err
-	}
 	if err := p.markerGone(st, marker); err != nil {
 		return err
 	}
 	todo, err := p.plan(st, marker, contents)
-	if err != nil {
-		return err
-	}
-	links, err := p.links()
 	if err != nil {
 		return err
 	}
@@ -73,14 +79,7 @@ func (p *pkg) drySync(ctx context.Context, open func() (store.Bucket, error)) er
 
 // dryJump is a manual jump in a dry run.
 func (p *pkg) dryJump(ctx context.Context, choose func(links) (revision.Revision, error)) error {
-	if err := p.mustExist(); err != nil {
-		return err
-	}
-	st, err := p.readState()
-	if err != nil {
-		return err
-	}
-	links, err := p.links()
+	st, links, err := p.glance()
 	if err != nil {
 		return err
 	}
@@ -155,14 +154,7 @@ func (p *pkg) ships(st *state, r revision.Revision, name hooks.Name) bool {
 
 // dryRemove tells of the removal of revisions, each with its pre-remove.
 func (p *pkg) dryRemove(choose func(*state, links) ([]revision.Revision, error)) error {
-	if err := p.mustExist(); err != nil {
-		return err
-	}
-	st, err := p.readState()
-	if err != nil {
-		return err
-	}
-	links, err := p.links()
+	st, links, err := p.glance()
 	if err != nil {
 		return err
 	}
@@ -181,14 +173,7 @@ func (p *pkg) dryRemove(choose func(*state, links) ([]revision.Revision, error))
 
 // dryRemovePackage tells of the removal of all.
 func (p *pkg) dryRemovePackage() error {
-	if err := p.mustExist(); err != nil {
-		return err
-	}
-	st, err := p.readState()
-	if err != nil {
-		return err
-	}
-	links, err := p.links()
+	st, links, err := p.glance()
 	if err != nil {
 		return err
 	}
