@@ -47,6 +47,9 @@ func (b *bench) rounds(ctx context.Context, count int, contenders ...contender) 
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", c.name, err)
 			}
+			if b.verbose {
+				progress(fmt.Sprintf("%8.3f s  %s", s.wall.Seconds(), c.name))
+			}
 			if round > 0 {
 				samples[i] = append(samples[i], s)
 			}

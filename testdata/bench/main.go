@@ -22,6 +22,7 @@ func main() {
 	flag.IntVar(&opts.count, "count", 5, "how often each command runs, after one run that does not count")
 	flag.StringVar(&opts.dir, "dir", "", "the `directory` to work in, on the file system to measure (the default for temporary files)")
 	flag.StringVar(&opts.cache, "cache", defaultCache(), "where the trees and the peers stay for the next run")
+	flag.BoolVar(&opts.verbose, "v", false, "say what each run took")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -38,6 +39,8 @@ type options struct {
 	count int
 	dir   string
 	cache string
+
+	verbose bool
 }
 
 func defaultCache() string {
@@ -56,6 +59,8 @@ type bench struct {
 	tools  tools
 	bucket bucket
 	peak   int64 // bytes of memory, of any sync
+
+	verbose bool
 }
 
 func run(ctx context.Context, opts options) (err error) {
@@ -69,7 +74,7 @@ func run(ctx context.Context, opts options) (err error) {
 	if opts.cache, err = filepath.Abs(opts.cache); err != nil {
 		return err
 	}
-	b := &bench{count: opts.count}
+	b := &bench{count: opts.count, verbose: opts.verbose}
 	if b.dir, err = os.MkdirTemp(opts.dir, "ftl-bench-"); err != nil {
 		return err
 	}
