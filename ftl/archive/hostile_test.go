@@ -179,6 +179,18 @@ func hostileTable() []hostile {
 	raw("PAX headers without end", "too many bytes", Tar, append(bytes.Repeat((&tarball{}).pax('x', "comment="+strings.Repeat("c", 1<<19)).Bytes(), 9), good...))
 	raw("PAX time", "", Tar, (&tarball{}).pax('x', "mtime=1234567890.123456789").add(hello).end())
 	row("prefix", "", item{name: "c", prefix: []byte("a/b"), content: "x"})
+	row("dialect: GNU with a prefix", "read alike", item{name: "c", prefix: []byte("a/b"), content: "x"})
+	gnu := table[len(table)-1].content
+	copy(gnu[257:], "ustar  \x00")
+	sum(gnu[:blockSize])
+	row("dialect: star with a long prefix", "read alike", item{name: "c", prefix: []byte(strings.Repeat("p", 131) + "00000000000 00000000000 "), content: "x"})
+	star := table[len(table)-1].content
+	copy(star[508:], "tar\x00")
+	sum(star[:blockSize])
+	row("dialect: star", "", item{name: "c", prefix: []byte("a/b"), content: "x"})
+	star = table[len(table)-1].content
+	copy(star[508:], "tar\x00")
+	sum(star[:blockSize])
 	row("old directory", "", item{name: "d/", flag: 1, mode: 0o755})
 	h := table[len(table)-1].content // flag NUL cannot be asked of item
 	h[156] = 0

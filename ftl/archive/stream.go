@@ -21,6 +21,7 @@ type stream struct {
 	limit  int64     // offset beyond which reading is refused; 0 is none
 	ended  bool      // the content was read to its regular end
 	copy   io.Writer // gets every byte that is read, if not nil
+	block  []byte    // the last bytes that were read while there was a limit: a header
 	close  func()
 }
 
@@ -64,6 +65,10 @@ func (s *stream) Read(p []byte) (int, error) {
 	}
 	n, err := s.r.Read(p)
 	s.offset += int64(n)
+	if s.limit > 0 {
+		s.block = append(s.block, p[:n]...)
+		s.block = append(s.block[:0], s.block[max(0, len(s.block)-blockSize):]...)
+	}
 	if s.copy != nil && n > 0 {
 		if _, cerr := s.copy.Write(p[:n]); cerr != nil {
 			s.src.err, err = cerr, cerr // not the archive's fault

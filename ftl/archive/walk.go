@@ -118,6 +118,9 @@ func (w *walker) header(h *tar.Header) error {
 		return checkGlobal(h)
 	}
 	e, err := newEntry(h)
+	if err == nil {
+		err = checkDialect(h, w.stream.block)
+	}
 	if err != nil {
 		return err
 	}

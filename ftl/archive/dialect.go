@@ -1,0 +1,25 @@
+package archive
+
+import (
+	"archive/tar"
+	"bytes"
+)
+
+// Where fields of a tar's header are.
+const (
+	magicAt   = 257
+	prefixAt  = 345 // of the name, in the ustar format
+	trailerAt = 508
+)
+
+// checkDialect refuses a header, of which block is the raw form, whose name readers of tar put together in different
+// ways. GNU's format has times where ustar has the beginning of a long name; the tar writer of Go before 1.8 put the
+// name there all the same, and Go still reads it, but GNU tar doesn't. Star's format ends that field earlier.
+func checkDialect(h *tar.Header, block []byte) error {
+	gnu := bytes.HasPrefix(block[magicAt:], []byte("ustar  \x00"))
+	star := bytes.HasPrefix(block[magicAt:], []byte("ustar\x00")) && bytes.HasPrefix(block[trailerAt:], []byte("tar\x00"))
+	if gnu && h.Format != tar.FormatGNU && h.Format != tar.FormatPAX || star && block[prefixAt+130] != 0 {
+		return invalid("%q: its header is of no format that all programs read alike", h.Name)
+	}
+	return nil
+}
