@@ -2,6 +2,7 @@ package soak
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,17 +68,26 @@ func (h *host) has(line string) bool {
 // that every hook runs.
 func upgraded(c *check, hooks map[string]string) (h *host, old, new string) {
 	c.Helper()
+	return upgradedTo(c, hooks, func(int) map[string]string { return nil })
+}
+
+// upgradedTo is upgraded, where some of the revisions, numbered from 0 to 3, may
+// have hooks of their own.
+func upgradedTo(c *check, hooks map[string]string, own func(version int) map[string]string) (h *host, old, new string) {
+	c.Helper()
 	h = withDirectory(c, "FTL_KEEP=0")
 	var revisions []string
 	for i := range 4 {
-		r := h.ok("spool", traced(c, "my_site", fmt.Sprint(i), hooks))
+		bodies := maps.Clone(hooks)
+		maps.Copy(bodies, own(i))
+		r := h.ok("spool", traced(c, "my_site", fmt.Sprint(i), bodies))
 		h.ok("jump", "--master", r)
 		revisions = append(revisions, r)
 		if i < 3 {
 			h.ok("sync")
 		}
 	}
-	h.must(os.Truncate(h.log(), 0))
+	h.must(os.WriteFile(h.log(), nil, 0o644))
 	return h, revisions[2], revisions[3]
 }
 
