@@ -106,10 +106,16 @@ func exitCode(err error) int {
 	if errors.Is(err, store.ErrNoConditions) {
 		return exitRefused
 	}
-	if _, ok := errors.AsType[*store.Error](err); ok {
+	if unreachable(err) {
 		return exitUnreachable
 	}
 	return exitFailed
+}
+
+// unreachable reports whether an error is that of a bucket that gave no answer.
+func unreachable(err error) bool {
+	_, ok := errors.AsType[*store.Error](err)
+	return ok
 }
 
 func hintOf(err error) string {

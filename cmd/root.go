@@ -103,7 +103,7 @@ func (p *Program) newRoot() *cobra.Command {
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	root.AddCommand(
-		p.newSpool(), p.newSync(), p.newJump(), p.newJumpBack(), p.newHold(), p.newUnhold(), p.newList(), p.newLog(),
+		p.newSpool(), p.newSync(), p.newJump(), p.newJumpBack(), p.newHold(), p.newUnhold(), p.newStatus(), p.newWhy(), p.newLog(), p.newList(),
 		p.newRemove(), p.newPurge(), p.newClean(), p.newProbe(), p.newDemo(), p.newVersion(),
 	)
 	for _, command := range root.Commands() {

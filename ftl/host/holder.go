@@ -81,10 +81,19 @@ func (p *pkg) readHolder(name lockName) (holder, bool) {
 
 // busy says who holds a lock.
 func (p *pkg) busy(name lockName) error {
-	const hint = "wait for it; if it is stuck in a hook, --interrupt of jump and jump-back ends that"
+	who, known := p.atWork(name)
+	if !known {
+		who = "another ftl is at work on " + p.name.String()
+	}
+	return ftl.Errorf(ftl.Busy, "wait for it; if it is stuck in a hook, --interrupt of jump and jump-back ends that", "%s", who)
+}
+
+// atWork says who has taken a lock and not given it back, and false where nobody
+// who still lives has.
+func (p *pkg) atWork(name lockName) (string, bool) {
 	held, ok := p.readHolder(name)
 	if alive, err := held.Process.Alive(); !ok || held.Released || err != nil || !alive {
-		return ftl.Errorf(ftl.Busy, hint, "another ftl is at work on %s", p.name)
+		return "", false
 	}
 	who := fmt.Sprintf("another ftl is at work on %s: %q, pid %d, for %v",
 		p.name, held.Command, held.Process.PID, time.Since(held.Since).Round(time.Second))
@@ -97,5 +106,5 @@ func (p *pkg) busy(name lockName) error {
 		who += fmt.Sprintf(", in %s of %s (pid %d) for %v",
 			held.Hook.Name, held.Hook.Revision, held.Hook.Process.PID, time.Since(held.Hook.Since).Round(time.Second))
 	}
-	return ftl.Errorf(ftl.Busy, hint, "%s", who)
+	return who, true
 }

@@ -27,7 +27,6 @@ func (p *pkg) look(ctx context.Context, open func() (store.Bucket, error)) (stor
 	if err != nil {
 		return none(err)
 	}
-	p.noteLook()
 	st, err := p.see(ctx, marker)
 	if err != nil {
 		return none(err)
@@ -40,6 +39,7 @@ func (p *pkg) look(ctx context.Context, open func() (store.Bucket, error)) (stor
 	if err != nil {
 		return none(err)
 	}
+	p.noteLook()
 	return bucket, p.toFollow(st, marker, links), todo, nil
 }
 
