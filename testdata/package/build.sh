@@ -14,11 +14,11 @@ mkdir -p "$1"
 out=$(cd "$1" && pwd)
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-VERSION=${2:-$(git describe --tags --match 'v[0-9]*' 2>/dev/null || echo "0.0.0+$(git rev-parse --short HEAD)")}
-VERSION=${VERSION#v}
+VERSION=${2:-$(git describe --tags --match 'v[0-9]*' 2>/dev/null || echo 0.0.0)}
+VERSION=$(sed -E 's/^v//; s/-([0-9]+)-g/+\1.g/' <<<"$VERSION") # commits after a tag are newer than it
 GOARCH=$(go env GOARCH)
 # The same commit makes the same packages.
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 BUILT=$(mktemp -d)
 trap 'rm -rf "$BUILT"' EXIT
 export VERSION GOARCH SOURCE_DATE_EPOCH BUILT
