@@ -211,7 +211,7 @@ func (p *pkg) travel(ctx context.Context, l *lock, st *state, recovery bool) err
 			if f.From != (revision.Revision{}) {
 				unJumpFailed = p.runHook(ctx, l, st, hook)
 			}
-			if interrupted(unJumpFailed) {
+			if interrupted(unJumpFailed) || diskFailed(unJumpFailed) { // it is still to run
 				return unJumpFailed
 			}
 			if err := p.enter(st, phaseSwap); err != nil {
@@ -291,7 +291,7 @@ func (p *pkg) afterPostJump(st *state, failed error) error {
 	switch {
 	case interrupted(failed):
 		return failed
-	case failed != nil && p.mayRevert(st):
+	case failed != nil && p.mayRevert(st) && !diskFailed(failed):
 		return p.reject(st, failed)
 	case failed != nil:
 		st.Jump.Failed, st.Jump.Output = failed.Error(), outputOf(failed)
@@ -307,7 +307,7 @@ func (p *pkg) afterCheck(st *state, failed error) error {
 	switch {
 	case interrupted(failed):
 		return failed
-	case failed != nil && p.mayRevert(st):
+	case failed != nil && p.mayRevert(st) && !diskFailed(failed):
 		return p.reject(st, failed)
 	case failed != nil: // the first jump has nothing to go back to
 		st.Jump.Failed, st.Jump.Output, st.Jump.Phase = failed.Error(), outputOf(failed), phasePostJump

@@ -46,7 +46,7 @@ func (p *pkg) revert(ctx context.Context, l *lock, st *state, run hookRun) error
 		switch f.Phase {
 		case phaseRevertUnJump: // best effort
 			run.name, run.of = hooks.UnJump, f.To
-			if err := p.runHook(ctx, l, st, run); interrupted(err) {
+			if err := p.runHook(ctx, l, st, run); interrupted(err) || diskFailed(err) {
 				return err
 			} else if err != nil {
 				p.host.warn("%s: %v", p.name, err)
@@ -84,7 +84,7 @@ func (p *pkg) revert(ctx context.Context, l *lock, st *state, run hookRun) error
 
 // giveUp ends a way back on which the old revision failed too.
 func (p *pkg) giveUp(st *state, cause error) error {
-	if interrupted(cause) {
+	if interrupted(cause) || diskFailed(cause) {
 		return cause
 	}
 	f := st.Jump
