@@ -150,6 +150,7 @@ func TestREADMEPolicies(t *testing.T) {
 		revisions = append(revisions, revision)
 		as("operator", "jump", "--master", revision)
 		as("host", "sync", "my_site")
+		as("host", "status", "my_site")
 	}
 	as("operator", "jump-back", "--master", "my_site")
 	as("host", "sync", "my_site")
@@ -158,6 +159,8 @@ func TestREADMEPolicies(t *testing.T) {
 	as("operator", "clean", "--master", "--keep", "0", "my_site")
 	as("host", "sync", "my_site")
 	as("host", "list", "--master", "my_site")
+	as("host", "why", "my_site")
+	as("host", "log", "--master", "my_site")
 
 	for role, forbidden := range map[string][]string{
 		"host":      {"PUT my_site.rev", "PUT _ftl/conditions", "DELETE my_site.rev"},

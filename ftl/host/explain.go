@@ -217,7 +217,7 @@ func (e *explainer) fetched() {
 	if !e.away || !e.isNew {
 		return
 	}
-	failure := e.st.failure(e.target, hooks.PostSync)
+	failure := cmp.Or(e.st.failure(e.target, hooks.PostSync), e.st.failure(e.target, hooks.Name(ftl.Fetch)))
 	line, tried := lastLine(e.log, ftl.Fetch, e.target)
 	d := Decision{About: aboutFetched, Since: e.blessed}
 	switch {
@@ -402,7 +402,7 @@ func (e *explainer) lock() {
 // others is about revisions that are not blessed, of which sync tells too.
 func (e *explainer) others() {
 	for _, f := range e.st.Failures {
-		if f.Revision != e.target && f.Hook == hooks.PostSync {
+		if f.Revision != e.target && f.Hook != hooks.PreJump {
 			e.add(Decision{About: aboutOther, Since: f.At, Message: e.retry(f) + "; it is not blessed", Output: f.Output})
 		}
 	}

@@ -101,7 +101,11 @@ func (p *pkg) begin() error {
 	if err := p.refuseInsideHook(syncLock, changeLock); err != nil {
 		return err
 	}
-	return p.prepare()
+	if err := p.prepare(); err != nil {
+		return err
+	}
+	p.cutLogs()
+	return nil
 }
 
 // withLock calls f with the lock that owns the links and the state.

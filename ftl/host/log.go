@@ -75,8 +75,17 @@ func (p *pkg) note(event ftl.Event, d details) {
 	f.Close()
 }
 
-// cutLogs keeps the logs small: hooks' daemons go on writing to them.
+// cutLogs keeps the logs small: hooks' daemons go on writing to them. While
+// another ftl cuts them, this one need not.
 func (p *pkg) cutLogs() {
+	dir, err := os.Open(p.logs())
+	if err != nil {
+		return
+	}
+	defer dir.Close()
+	if unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		return
+	}
 	paths, err := filepath.Glob(filepath.Join(p.logs(), "*.log"))
 	if err != nil {
 		return

@@ -163,7 +163,6 @@ func (p *pkg) lockForSync(ctx context.Context, opts SyncOptions) (*lock, error) 
 // tidy takes up what an earlier command left when it was interrupted. While
 // somebody holds the other lock, nothing was: that is then their jump.
 func (p *pkg) tidy(ctx context.Context) error {
-	p.cutLogs()
 	p.keepReserve()
 	if err := p.empty(p.stage()); err != nil {
 		return err
