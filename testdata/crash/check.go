@@ -1,0 +1,183 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// The invariants. What is to be expected of a host after a command comes from
+// two looks: at the host before the command, and after the same command ran
+// undisturbed. Up to the recovery it may be either; then it has to be the latter.
+
+// expectation is what a scenario's host is before and after its command.
+type expectation struct {
+	start, done facts
+	code        int // of the command
+	hooks       []string
+	calls       int      // changes that the command makes
+	order       problems // with the order of these
+	outside     map[string]entry
+}
+
+// problems collects what is wrong with a case.
+type problems []string
+
+func (p *problems) add(format string, args ...any) { *p = append(*p, fmt.Sprintf(format, args...)) }
+
+// atAnyTime checks what holds after a crash, before and after the recovery.
+func (h *host) atAnyTime(want *expectation) (f facts, found problems) {
+	f, err := h.look()
+	if err != nil {
+		found.add("the host can't be read: %v", err)
+		return f, found
+	}
+	removed := h.scenario.gone && f.code == notFound
+	if !removed {
+		h.checkCurrent(&found, f, want)
+	}
+	for _, name := range f.listed {
+		if !slices.Contains(want.start.listed, name) && !slices.Contains(want.done.listed, name) {
+			found.add("%s is ready, and must not be", name)
+		}
+		h.checkTree(&found, name)
+	}
+	if f.state.Acted.Serial < want.start.state.Acted.Serial && !removed || f.state.Seen.Serial < want.start.state.Seen.Serial && !removed {
+		found.add("the serial went back from %d to %d", want.start.state.Acted.Serial, f.state.Acted.Serial)
+	}
+	outside, err := snapshot(filepath.Join(h.volume.dir, "outside"))
+	if err != nil {
+		found.add("outside: %v", err)
+	}
+	compareTrees(&found, "outside", outside, want.outside)
+	return f, found
+}
+
+// checkCurrent checks that the active revision is a ready one, and the old or
+// the new.
+func (h *host) checkCurrent(found *problems, f facts, want *expectation) {
+	passing := h.scenario.passes > 0 && f.current == h.revisions[h.scenario.passes-1].id()
+	if f.current != want.start.current && f.current != want.done.current && !passing {
+		found.add("current is %q, neither %q nor %q", f.current, want.start.current, want.done.current)
+	}
+	if f.current != "" && !slices.Contains(f.listed, pkg+"."+f.current) {
+		found.add("current is %q, which is not ready", f.current)
+	}
+}
+
+// checkTree compares a ready revision with what was spooled, and with what its
+// post-sync has made.
+func (h *host) checkTree(found *problems, name string) {
+	for _, r := range h.revisions {
+		if r.name != name {
+			continue
+		}
+		got, err := snapshot(filepath.Join(h.pkg(), "revs", r.id()))
+		if err != nil {
+			found.add("the tree of %s: %v", name, err)
+			return
+		}
+		want, err := snapshot(r.source)
+		if err != nil {
+			found.add("the source of %s: %v", name, err)
+			return
+		}
+		if made := "made for " + name + ", as a part of it\n"; got["made"].text != made {
+			found.add("post-sync of %s made %q", name, got["made"].text)
+		}
+		delete(got, "made")
+		compareTrees(found, name, got, want)
+	}
+}
+
+func compareTrees(found *problems, what string, got, want map[string]entry) {
+	for name, e := range want {
+		if g, ok := got[name]; !ok {
+			found.add("%s lacks %s", what, name)
+		} else if g != e {
+			found.add("%s has %s as %v, not %v", what, name, g, e)
+		}
+	}
+	for name := range got {
+		if _, ok := want[name]; !ok {
+			found.add("%s has %s too", what, name)
+		}
+	}
+}
+
+// recovered checks what holds after a clean run.
+func (h *host) recovered(want *expectation, strict bool) problems {
+	f, found := h.atAnyTime(want)
+	if f.current != want.done.current || f.previous != want.done.previous {
+		found.add("current and previous are %q and %q after the recovery, not %q and %q", f.current, f.previous, want.done.current, want.done.previous)
+	}
+	if !slices.Equal(f.listed, want.done.listed) {
+		found.add("ready are %v after the recovery, not %v", f.listed, want.done.listed)
+	}
+	if (f.state.Jump != nil) != (want.done.state.Jump != nil) {
+		found.add("a jump is in flight after the recovery: %v", f.state.Jump != nil)
+	}
+	for _, path := range f.paths {
+		spared := path == h.spared && isCache(path)
+		if !slices.Contains(want.done.paths, path) && !isTemporary(path) && !spared {
+			found.add("%s is left over", path)
+		}
+	}
+	for _, path := range want.done.paths {
+		if !slices.Contains(f.paths, path) && !isCache(path) {
+			found.add("%s is missing", path)
+		}
+	}
+	h.checkHooks(&found, want, strict)
+	return found
+}
+
+// checkHooks checks that each hook that has to run did, in its turn, and found
+// its revision active where it should be; strictly, that no hook began while
+// another one ran.
+func (h *host) checkHooks(found *problems, want *expectation, strict bool) {
+	events, err := h.hookEvents()
+	if err != nil {
+		found.add("the log of the hooks: %v", err)
+	}
+	running := ""
+	var ended []string
+	for _, event := range events {
+		how, hook, _ := strings.Cut(event, " ")
+		switch how {
+		case "begin":
+			if strict && running != "" {
+				found.add("%s began while %s ran", hook, running)
+			}
+			running = hook
+		case "end":
+			running = ""
+			ended = append(ended, hook)
+		default:
+			found.add("a hook says: %s", event)
+		}
+	}
+	// A removal does not wait for a jump, nor a jump for a removal.
+	removes := func(hook string) bool { return strings.HasPrefix(hook, "pre-remove ") }
+	jumps := func(hook string) bool { return !removes(hook) }
+	for _, of := range []func(string) bool{removes, jumps} {
+		if missed := firstMissed(slices.DeleteFunc(slices.Clone(want.hooks), of), ended); missed != "" {
+			found.add("%s did not run, or not in its turn: %v", missed, events)
+		}
+	}
+}
+
+// firstMissed returns the first of some hooks that did not end after those
+// before it, "" if there is none. One may have run more than once.
+func firstMissed(hooks, ended []string) string {
+	for _, hook := range ended {
+		if len(hooks) > 0 && hooks[0] == hook {
+			hooks = hooks[1:]
+		}
+	}
+	if len(hooks) == 0 {
+		return ""
+	}
+	return hooks[0]
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A mutation is a fault that is built into ftl, to see that the harness would
+// notice it.
+type mutation struct {
+	name     string
+	edits    []edit
+	scenario string
+	mode     mode
+	kind     string // the file system that shows it; "" is none, but the order of the calls does
+}
+
+// edit replaces a text of a source file, wherever it is. It has to be there.
+type edit struct{ file, old, new string }
+
+var mutations = []mutation{
+	{"nothing is synced", []edit{
+		{"ftl/durable/durable.go", "(*os.File).Sync)", "func(*os.File) error { return nil })"},
+		{"ftl/durable/durable.go", "err := dir.Sync()", "err := error(nil)"},
+		{"ftl/durable/tree_linux.go", "err = unix.Syncfs(int(dir.Fd()))", "err = nil"},
+	}, "sync and blessing", modes[1], "ext4"},
+	{"no sync after post-sync", []edit{
+		{"ftl/host/obtain.go", "err := durable.SyncTree(p.revisionDir(r))", "err := func() error { _ = durable.SyncTree; return nil }()"},
+	}, "upgrade", modes[1], "ext4"},
+	{"the state is not synced", []edit{
+		{"ftl/host/statefile.go", "durable.WriteFile(", "durable.ReplaceFile("},
+	}, "sync and blessing", modes[1], "xfs"},
+	{"no directory is synced", []edit{
+		{"ftl/durable/durable.go", "err := dir.Sync()", "err := error(nil)"},
+	}, "sync and blessing", mode{name: "none"}, ""},
+	{"no journal of a jump", []edit{
+		{"ftl/host/jump.go", "st.Jump.Phase, st.Jump.Tries = phase, 1\n\treturn p.writeState(st)",
+			"st.Jump.Phase, st.Jump.Tries = phase, 1\n\treturn nil"},
+	}, "sync and blessing", modes[0], "ext4"},
+	{"a link is removed and made anew", []edit{
+		{"ftl/durable/durable.go", "if err := os.Rename(temporary, path); err", "os.Remove(path)\n\tif err := os.Rename(temporary, path); err"},
+	}, "jump", modes[0], "ext4"},
+	{"a directory is a ready revision", []edit{
+		{"ftl/host/statefile.go", "\treturn st, nil\n}\n\n// parse",
+			"\tlocal, err := p.local()\n\tfor _, r := range local {\n\t\tst.Ready[r] = ready{}\n\t}\n\treturn st, err\n}\n\n// parse"},
+	}, "upgrade", modes[0], "ext4"},
+}
+
+// mutations builds each fault into ftl and crashes that. It counts as failed
+// when no crash shows it.
+func (h *harness) mutations() []job {
+	var jobs []job
+	for i := range mutations {
+		jobs = append(jobs, func(ctx context.Context, w *worker) error {
+			m := &mutations[i]
+			if err := h.mutate(ctx, w, m); err != nil {
+				return fmt.Errorf("mutation %q: %w", m.name, err)
+			}
+			return nil
+		})
+	}
+	return jobs
+}
+
+func (h *harness) mutate(ctx context.Context, w *worker, m *mutation) error {
+	binary := filepath.Join(h.dir, "mutant-"+strings.ReplaceAll(m.name, " ", "-"))
+	if err := h.buildMutant(ctx, m, binary); err != nil {
+		return err
+	}
+	kind := m.kind
+	if !slices.Contains(h.kinds, kind) {
+		kind = h.kinds[0]
+	}
+	host, err := w.host(ctx, scenarioNamed(m.scenario), kind)
+	if err != nil {
+		return err
+	}
+	if m.kind == "" {
+		host.ftl = binary
+		want, err := host.expect()
+		if err == nil {
+			h.notice(m, kind, 1, min(1, len(want.order)), strings.Join(want.order, "; "))
+		}
+		return err
+	}
+	want, err := host.expect() // of a sound ftl
+	if err != nil {
+		return err
+	}
+	host.ftl = binary
+	points, noticed, first, err := host.crashMutant(want, m, h.scaled(crashStep) > 1)
+	if err == nil {
+		h.notice(m, kind, points, noticed, first)
+	}
+	return err
+}
+
+// crashMutant counts at how many points a crash shows the fault, up to the first
+// one if that is enough.
+func (h *host) crashMutant(want *expectation, m *mutation, once bool) (points, noticed int, first string, err error) {
+	for moment := 1; ; moment++ {
+		reached, found, err := h.crash(want, m.mode, []int{moment})
+		if err != nil || !reached {
+			return points, noticed, first, err
+		}
+		points++
+		if len(found) == 0 {
+			continue
+		}
+		if noticed++; noticed == 1 {
+			first, _, _ = strings.Cut(fmt.Sprintf("at change %d: %s", moment, found[0]), "\n")
+		}
+		if once {
+			return points, noticed, first, h.ctx.Err()
+		}
+	}
+}
+
+// notice counts a fault, and tells what showed it.
+func (h *harness) notice(m *mutation, kind string, points, noticed int, first string) {
+	var found problems
+	if noticed == 0 {
+		found.add("nobody noticed, at %d points", points)
+	}
+	h.report.count(h.report.row("fault: "+m.name, m.mode.name, kind), "", found)
+	h.report.say("fault %q, %s: noticed at %d of %d points; %s", m.name, m.scenario, noticed, points, first)
+}
+
+func scenarioNamed(name string) *scenario {
+	i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == name })
+	return &scenarios[i]
+}
+
+// buildMutant builds ftl with edited copies of its sources.
+func (h *harness) buildMutant(ctx context.Context, m *mutation, binary string) error {
+	overlay := struct{ Replace map[string]string }{make(map[string]string)}
+	for _, e := range m.edits {
+		original := filepath.Join(h.module, e.file)
+		edited := overlay.Replace[original]
+		if edited == "" {
+			edited = fmt.Sprintf("%s-%d.go", binary, len(overlay.Replace))
+			overlay.Replace[original] = edited
+			source, err := os.ReadFile(original)
+			if err == nil {
+				err = os.WriteFile(edited, source, 0o600)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		source, err := os.ReadFile(edited)
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(string(source), e.old) {
+			return fmt.Errorf("%s does not have %q any more; the mutation has to follow it", e.file, e.old)
+		}
+		if err := os.WriteFile(edited, []byte(strings.ReplaceAll(string(source), e.old, e.new)), 0o600); err != nil {
+			return err
+		}
+	}
+	text, err := json.Marshal(overlay)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(binary+".json", text, 0o600); err != nil {
+		return err
+	}
+	return h.build(ctx, binary, "-overlay", binary+".json")
+}
