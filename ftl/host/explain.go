@@ -362,6 +362,8 @@ func (e *explainer) working() {
 	switch {
 	case e.st.Hold != nil:
 		d.Message += "sync does not try again while it is held"
+	case e.isNew: // what is blessed anew is a new chance
+		d.Message += "the next sync goes on with what was blessed since"
 	case f.Tries > postJumpRetries:
 		d.Message += "sync does not try again, and waits for you"
 	default:

@@ -109,6 +109,11 @@ func TestExplainFindsWhatHoldsAPackageBack(t *testing.T) {
 			followed(f)
 			f.state.Jump = &flight{To: b, From: a, Phase: phasePostJump, Tries: 4, Failed: "post-jump of pkg.b exited with 1"}
 		}, Failed, aboutWorking, "waits for you"},
+		{"post-jump failed too often, blessed anew", func(f *facts) {
+			followed(f)
+			f.state.Acted = mark{6, b}
+			f.state.Jump = &flight{To: b, From: a, Phase: phasePostJump, Tries: 4, Failed: "post-jump of pkg.b exited with 1"}
+		}, Failed, aboutWorking, "the next sync goes on"},
 		{"by hand", func(f *facts) { f.state.Acted, f.links = newest, links{current: c, previous: b} }, Behind, aboutByHand, "jumped to pkg.c"},
 		{"by hand, before any sync", func(f *facts) { f.state.Acted.Serial, f.state.Looked = overruled, false }, Behind, aboutByHand, "jumped to pkg.a"},
 		{"no link", func(f *facts) { f.state.Acted, f.links = newest, links{} }, Behind, aboutByHand, "current is gone"},
