@@ -115,7 +115,7 @@ func (s *stage) environment(root, log, fails string) []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "TMPDIR=" + s.dir, "FTL_NODE=crash",
 		"FTL_BUCKET=file://" + s.bucket(), "FTL_ROOT=" + root,
-		"FTL_LOCK_WAIT=20s", "FTL_HOOK_TIMEOUT=20s", "FTL_CHECK_TIMEOUT=100ms",
+		"FTL_LOCK_WAIT=20s", "FTL_HOOK_TIMEOUT=20s", "FTL_CHECK_TIMEOUT=1s", // long enough for one try, too short for two
 		"CRASH_LOG=" + log, "CRASH_FAIL=" + fails,
 		"GOMAXPROCS=1", // the fewer threads, the more alike the runs
 	}
