@@ -25,19 +25,20 @@ type setting struct {
 	variable string
 	usage    string
 	example  string
+	positive bool // zero makes no sense
 }
 
 var (
-	settingBucket       = setting{"FTL_BUCKET", "the bucket: name, s3://name[/prefix] or file:///dir", "s3://my-releases"}
-	settingRoot         = setting{"FTL_ROOT", "the host's tree", "/srv/ftl"}
-	settingNode         = setting{"FTL_NODE", "this host's name (the host name)", "web1"}
-	settingKeep         = setting{"FTL_KEEP", "how many of the newest revisions to keep (5)", "5"}
-	settingSplay        = setting{"FTL_SPLAY", "wait up to this long first, always the same on a node (0)", "50s"}
-	settingDelay        = setting{"FTL_DELAY", "act on a blessing only when it is this old, by the bucket's clock (0)", "2h"}
-	settingMetrics      = setting{"FTL_METRICS", "a file for Prometheus, written at the end (none)", "/var/lib/prometheus/node-exporter/ftl.prom"}
-	settingHookTimeout  = setting{"FTL_HOOK_TIMEOUT", "how long a hook may take (10m)", "10m"}
-	settingCheckTimeout = setting{"FTL_CHECK_TIMEOUT", "how long a revision has to pass its check (60s)", "60s"}
-	settingLockWait     = setting{"FTL_LOCK_WAIT", "how long to wait for another ftl (30s)", "30s"}
+	settingBucket       = setting{variable: "FTL_BUCKET", usage: "the bucket: name, s3://name[/prefix] or file:///dir", example: "s3://my-releases"}
+	settingRoot         = setting{variable: "FTL_ROOT", usage: "the host's tree", example: "/srv/ftl"}
+	settingNode         = setting{variable: "FTL_NODE", usage: "this host's name (the host name)", example: "web1"}
+	settingKeep         = setting{variable: "FTL_KEEP", usage: "how many of the newest revisions to keep (5)", example: "5"}
+	settingSplay        = setting{variable: "FTL_SPLAY", usage: "wait up to this long first, always the same on a node (0)", example: "50s"}
+	settingDelay        = setting{variable: "FTL_DELAY", usage: "act on a blessing only when it is this old, by the bucket's clock (0)", example: "2h"}
+	settingMetrics      = setting{variable: "FTL_METRICS", usage: "a file for Prometheus, written at the end (none)", example: "/var/lib/prometheus/node-exporter/ftl.prom"}
+	settingHookTimeout  = setting{variable: "FTL_HOOK_TIMEOUT", usage: "how long a hook may take (10m)", example: "10m", positive: true}
+	settingCheckTimeout = setting{variable: "FTL_CHECK_TIMEOUT", usage: "how long a revision has to pass its check (60s)", example: "60s", positive: true}
+	settingLockWait     = setting{variable: "FTL_LOCK_WAIT", usage: "how long to wait for another ftl (30s)", example: "30s"}
 )
 
 func (s setting) flag() string {
@@ -63,22 +64,25 @@ func (s setting) missing() error {
 	return usage(fmt.Errorf("%s is not set", s.variable), fmt.Sprintf("for example: export %s=%s", s.variable, s.example))
 }
 
-func (s setting) malformed(err error) error {
+// malformed names the flag or the variable, whichever has the value.
+func (s setting) malformed(command *cobra.Command, err error) error {
+	if flag := command.Flags().Lookup(s.flag()); flag != nil && flag.Changed {
+		return usage(fmt.Errorf("--%s: %w", s.flag(), err), fmt.Sprintf("for example: --%s %s", s.flag(), s.example))
+	}
 	return usage(fmt.Errorf("%s: %w", s.variable, err), fmt.Sprintf("for example: export %s=%s", s.variable, s.example))
 }
 
 func (p *Program) duration(command *cobra.Command, s setting, fallback time.Duration) (time.Duration, error) {
 	value := p.value(command, s)
 	if value == "" || command.Flags().Lookup(s.flag()) == nil { // the command does not use it
-
 		return fallback, nil
 	}
 	d, err := time.ParseDuration(value)
-	if err == nil && d < 0 {
-		err = errors.New("it is negative")
+	if err != nil || d < 0 {
+		return 0, s.malformed(command, fmt.Errorf("%q is not a duration", value))
 	}
-	if err != nil {
-		return 0, s.malformed(fmt.Errorf("%q is not a duration", value))
+	if d == 0 && s.positive {
+		return 0, s.malformed(command, errors.New("it is 0, which leaves no time for anything"))
 	}
 	return d, nil
 }
@@ -90,7 +94,7 @@ func (p *Program) keep(command *cobra.Command) (int, error) {
 	}
 	keep, err := strconv.Atoi(value)
 	if err != nil || keep < 0 {
-		return 0, settingKeep.malformed(fmt.Errorf("%q is not a number of revisions", value))
+		return 0, settingKeep.malformed(command, fmt.Errorf("%q is not a number of revisions", value))
 	}
 	return keep, nil
 }

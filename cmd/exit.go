@@ -44,7 +44,7 @@ func (p *Program) finish(ctx context.Context, err error) int {
 	if err == nil {
 		return exitDone
 	}
-	failures := flatten(err)
+	failures := ftl.Split(err)
 	for _, failure := range failures {
 		if isSilent(failure) {
 			continue
@@ -70,19 +70,6 @@ func signalCode(ctx context.Context, failures []error) (int, bool) {
 		}
 	}
 	return 0, false
-}
-
-// flatten takes joined errors apart.
-func flatten(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var all []error
-	for _, err := range joined.Unwrap() {
-		all = append(all, flatten(err)...)
-	}
-	return all
 }
 
 func exitCode(err error) int {

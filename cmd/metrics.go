@@ -3,6 +3,7 @@ package cmd
 import (
 	"sync"
 
+	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/host"
 	"github.com/rhettg/ftl/ftl/metrics"
 )
@@ -37,7 +38,7 @@ func (p *Program) writeMetrics(path string, h *host.Host, results []host.Result)
 			Took: result.Took, Bytes: result.Bytes,
 		}
 		if result.Err != nil {
-			samples[i].ExitCode = exitCode(flatten(result.Err)[0])
+			samples[i].ExitCode = exitCode(ftl.Split(result.Err)[0])
 		}
 	}
 	if err := metrics.Update(path, subscribed, samples); err != nil {

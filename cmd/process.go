@@ -15,7 +15,7 @@ import (
 
 // gcPercent keeps ftl small beside the services of a host: what is garbage is at
 // most so much of what is in use. A sync hardly makes any, so it costs no time.
-const gcPercent = 40
+const gcPercent = 25
 
 // PrepareProcess sets what holds for the whole process: files are made for
 // others to read, whatever the umask of cron or a login was, and what ftl

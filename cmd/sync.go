@@ -66,7 +66,7 @@ func (p *Program) sync(command *cobra.Command, args []string, opts host.SyncOpti
 
 // quiet makes those failures silent that cron has already been told of.
 func quiet(err error) error {
-	failures := flatten(err)
+	failures := ftl.Split(err)
 	for i, failure := range failures {
 		if known, ok := errors.AsType[*ftl.Error](failure); ok && known.Waiting {
 			failures[i] = silentError{failure}

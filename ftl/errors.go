@@ -10,7 +10,10 @@
 // files so that a power cut leaves the old or the new.
 package ftl
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Kind says what a failure means to whoever started the command; package cmd
 // makes an exit code of it.
@@ -39,6 +42,28 @@ type Error struct {
 // Errorf returns an Error of this kind. The format is that of fmt.Errorf.
 func Errorf(kind Kind, hint, format string, args ...any) *Error {
 	return &Error{Kind: kind, Hint: hint, Err: fmt.Errorf(format, args...)}
+}
+
+// Split takes joined errors apart, also those that were joined before they were
+// joined again. An error that only wraps several causes is one.
+func Split(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	parts := joined.Unwrap()
+	var texts []string
+	for _, part := range parts {
+		texts = append(texts, part.Error())
+	}
+	if err.Error() != strings.Join(texts, "\n") { // which is all that errors.Join says
+		return []error{err}
+	}
+	var all []error
+	for _, part := range parts {
+		all = append(all, Split(part)...)
+	}
+	return all
 }
 
 func (e *Error) Error() string { return e.Err.Error() }

@@ -233,12 +233,14 @@ func network(err error) (text, hint string) {
 	case errors.As(err, &dns):
 		return "there is no host " + dns.Name, "see AWS_ENDPOINT_URL, AWS_REGION and the network"
 	case errors.Is(err, errStalled), errors.Is(err, errSlow), errors.Is(err, errRange), errors.Is(err, errNoAnswer):
-		return innermost(err).Error(), ""
+		return innermost(err).Error(), networkHint
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return "no answer in time", "see the network, and AWS_ENDPOINT_URL"
+		return "no answer in time", networkHint
 	}
-	return innermost(err).Error(), ""
+	return innermost(err).Error(), networkHint
 }
+
+const networkHint = "see the network, AWS_ENDPOINT_URL and AWS_REGION"
 
 // innermost is the cause below what the SDK and net/http wrap around it, as
 // far as that still says what was being done.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io/fs"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -21,8 +22,10 @@ const (
 )
 
 const (
-	maxIndex     = 1 << 30 // bytes, decompressed: 5 million entries with long names
-	bytesOfEntry = 6       // that an entry takes at least
+	maxIndex      = 1 << 30 // bytes, decompressed: 5 million entries with long names
+	maxIndexRatio = 200     // by which it may have been compressed; real ones are below 20
+	bytesOfEntry  = 6       // that an entry takes at least
+	maxMembers    = 1 << 23 // 4 TiB of large files
 )
 
 // Encode returns the bytes that DecodeIndex reads.
@@ -123,7 +126,8 @@ func entryKind(e *Entry) uint64 {
 // DecodeIndex reads what Encode wrote. Everything that it returns was judged as the entries of an archive are, and every
 // file's content lies within the members. It is ErrInvalid otherwise.
 func DecodeIndex(data []byte) (*Index, error) {
-	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxIndex))
+	most := uint64(min(maxIndex, maxIndexRatio*int64(len(data))+memberSize))
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(most))
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +159,8 @@ type indexDecoder struct {
 func (d *indexDecoder) index() *Index {
 	x := new(Index)
 	members, entries := d.count(2+len(Member{}.SHA256)), d.count(bytesOfEntry)
-	if d.broken {
+	if d.broken || entries > 2*maxEntries || members > maxMembers {
+		d.broken = true
 		return x
 	}
 	x.Members, x.Entries = make([]Member, members), make([]IndexEntry, entries)
@@ -185,23 +190,34 @@ func (d *indexDecoder) index() *Index {
 
 // names keeps all names in one string, which is less work for the memory than one of each.
 func (d *indexDecoder) names(entries []IndexEntry) {
-	var all []byte
-	ends := make([]int, len(entries))
-	last := []byte(nil)
+	size, column := int64(0), d.b
+	for range entries {
+		size += d.number()
+		rest := d.number()
+		size += rest
+		d.bytes(rest)
+		if size < 0 || size > maxIndex {
+			d.broken = true
+		}
+	}
+	if d.broken {
+		return
+	}
+	d.b = column
+	var all strings.Builder
+	all.Grow(int(size))
+	last := ""
 	for i := range entries {
 		shared, rest := d.number(), d.bytes(d.number())
-		if shared > int64(len(last)) || len(all) > maxIndex {
+		if shared > int64(len(last)) {
 			d.broken = true
 			return
 		}
-		start := len(all)
-		all = append(append(all, last[:shared]...), rest...)
-		last = all[start:]
-		ends[i] = len(all)
-	}
-	text, start := string(all), 0
-	for i, end := range ends {
-		entries[i].Name, start = text[start:end], end
+		start := all.Len()
+		all.WriteString(last[:shared])
+		all.Write(rest)
+		last = all.String()[start:]
+		entries[i].Name = last
 	}
 }
 

@@ -85,7 +85,7 @@ func (p *packer) entry(ctx context.Context, name string, d fs.DirEntry) error {
 	case fs.ModeDir, fs.ModeSymlink:
 		return packError(name, p.other(name, d))
 	}
-	return packError(name, errors.New("it is "+specialName(d.Type())+"; only files, directories and symlinks can be deployed"))
+	return invalid("%q: it is %s; only files, directories and symlinks can be deployed", name, specialName(d.Type()))
 }
 
 // other writes an entry without content.

@@ -3,10 +3,12 @@ package archive
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -263,6 +265,25 @@ func TestDecodeIndexJudges(t *testing.T) {
 		if _, err := DecodeIndex(x.Encode()); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: got %v, want %v", name, err, ErrInvalid)
 		}
+	}
+}
+
+// An index of a few bytes must not take all of a host's memory.
+func TestDecodeIndexIsBounded(t *testing.T) {
+	var claim []byte
+	for _, n := range []uint64{0, 100_000_000} { // members, entries
+		claim = binary.AppendUvarint(claim, n)
+	}
+	bomb := zstdOf(append(claim, make([]byte, 60<<20)...))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := DecodeIndex(bomb)
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, ErrInvalid) {
+		t.Errorf("got %v, want %v", err, ErrInvalid)
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; used > 32<<20 {
+		t.Errorf("%d bytes of index took %d MiB", len(bomb), used>>20)
 	}
 }
 

@@ -26,7 +26,11 @@ type localFile struct {
 
 // catalogue tells where content is. Of two places the first tree's counts.
 func catalogue(trees []Tree) map[Digest]place {
-	have := make(map[Digest]place)
+	entries := 0
+	for t := range trees {
+		entries += len(trees[t].Index.Entries)
+	}
+	have := make(map[Digest]place, entries) // of the right size at once, as growing takes twice the memory
 	for t := range trees {
 		for i := range trees[t].Index.Entries {
 			e := &trees[t].Index.Entries[i]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/rhettg/ftl/ftl"
@@ -37,6 +38,9 @@ func (p *pkg) checkUntil(ctx context.Context, l *lock, st *state, run hookRun, d
 		if err == nil || !ran || interrupted(err) {
 			return err
 		}
+		if ended := exit.Signal == syscall.SIGTERM || exit.Code == 128+int(syscall.SIGTERM); ended && !exit.TimedOut {
+			return err // by --interrupt, or somebody else who does not want to wait
+		}
 		if exit.TimedOut || time.Until(deadline) < checkInterval {
 			return &ftl.Error{
 				Kind: ftl.HookFailed, Hint: "its output: " + p.hookLog(run.of, hooks.Check),
@@ -45,7 +49,7 @@ func (p *pkg) checkUntil(ctx context.Context, l *lock, st *state, run hookRun, d
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return fmt.Errorf("check of %s: %w; the next sync goes on", run.of, ctx.Err())
 		case <-time.After(checkInterval):
 		}
 		run.attempt++

@@ -25,6 +25,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/rhettg/ftl/ftl"
@@ -80,7 +81,10 @@ func (h *Host) Packages() ([]revision.Package, error) {
 	var packages []revision.Package
 	for _, entry := range entries {
 		pkg, err := revision.ParsePackage(entry.Name())
-		if err != nil || !entry.IsDir() {
+		if err != nil {
+			continue
+		}
+		if info, err := os.Stat(filepath.Join(h.Root, entry.Name())); err != nil || !info.IsDir() { // a link to one counts
 			continue
 		}
 		if !h.open(pkg).isRemoved() {

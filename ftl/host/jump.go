@@ -58,9 +58,18 @@ func (p *pkg) manualJump(ctx context.Context, opts JumpOptions, reason reason, c
 	if err := p.begin(); err != nil {
 		return err
 	}
+	// Where to is settled by what the person sees now. While we wait for the
+	// lock, somebody else may jump, or a jump be turned back.
+	saw, err := p.linksToBe()
+	if err != nil {
+		return err
+	}
+	to, err := choose(saw)
+	if err != nil {
+		return err
+	}
 	patience := patience{p.host.lockWait(), opts.Interrupt}
-	jump := func(l *lock) error { return p.manualJumpLocked(ctx, l, reason, choose) }
-	err := p.withLock(ctx, patience, jump)
+	err = p.withLock(ctx, patience, func(l *lock) error { return p.manualJumpLocked(ctx, l, reason, saw, to) })
 	missing, ok := errors.AsType[*notReadyError](err)
 	if !ok {
 		return err
@@ -79,9 +88,42 @@ func (p *pkg) manualJump(ctx context.Context, opts JumpOptions, reason reason, c
 	// Nobody may remove it again before the jump, so that lock is kept until
 	// the other one is held.
 	err = p.withLock(ctx, patience, func(l *lock) error {
-		return errors.Join(syncing.release(), p.manualJumpLocked(ctx, l, reason, choose))
+		return errors.Join(syncing.release(), p.manualJumpLocked(ctx, l, reason, saw, to))
 	})
 	return errors.Join(err, syncing.release())
+}
+
+// linksToBe returns the links, as they will be once a jump that was interrupted
+// in the middle is taken up.
+func (p *pkg) linksToBe() (links, error) {
+	now, err := p.links()
+	if err != nil {
+		return links{}, err
+	}
+	st, err := p.readState()
+	if errors.Is(err, errState) { // it will be set aside
+		return now, nil
+	}
+	if err != nil {
+		return links{}, err
+	}
+	if f := st.Jump; f != nil && f.Phase != phasePreJump && f.From != (revision.Revision{}) {
+		return links{current: f.To, previous: f.From}, nil
+	}
+	return now, nil
+}
+
+// startAnew runs post-jump, and what follows it, of the active revision again.
+func (p *pkg) startAnew(ctx context.Context, l *lock, st *state, links links, reason reason) error {
+	if st.Jump == nil {
+		st.Jump = &flight{To: links.current, Previous: links.previous, Phase: phasePostJump, Reason: reason, Started: time.Now()}
+	}
+	st.Jump.Tries, st.Jump.Rounds = 0, 0
+	if err := p.retryPostJump(ctx, l, st); err != nil {
+		return err
+	}
+	p.report(ftl.Event{Revision: links.current, Step: ftl.Flip, State: ftl.Success, Message: "its post-jump has run again"})
+	return nil
 }
 
 // notHere is the error of a revision that can't be fetched, as there is no
@@ -117,7 +159,7 @@ func (p *pkg) withLock(ctx context.Context, patience patience, f func(*lock) err
 	return errors.Join(f(l), l.release())
 }
 
-func (p *pkg) manualJumpLocked(ctx context.Context, l *lock, reason reason, choose func(links) (revision.Revision, error)) error {
+func (p *pkg) manualJumpLocked(ctx context.Context, l *lock, reason reason, saw links, to revision.Revision) error {
 	st, err := p.readOrAdoptState()
 	if err != nil {
 		return err
@@ -126,28 +168,15 @@ func (p *pkg) manualJumpLocked(ctx context.Context, l *lock, reason reason, choo
 		return err
 	}
 	links, err := p.links()
-	if err != nil {
-		return err
-	}
-	to, err := choose(links)
 	switch {
 	case err != nil:
 		return err
-	case to == links.current && st.Jump != nil:
+	case to == links.current && (st.Jump != nil || st.Inconsistent != ""):
 		st.overrule()
-		st.Jump.Tries = 0
-		if err := p.retryPostJump(ctx, l, st); err != nil {
-			return err
-		}
-		p.report(ftl.Event{Revision: to, Step: ftl.Flip, State: ftl.Success, Message: "its post-jump has run again"})
-		return nil
-	case to == links.current && st.Inconsistent != "": // it may have been mended
-		st.overrule()
-		st.Jump = &flight{To: to, Previous: links.previous, Reason: reason, Started: time.Now()}
-		if err := p.enter(st, phasePostJump); err != nil {
-			return err
-		}
-		return p.fly(ctx, l, st, false)
+		return p.startAnew(ctx, l, st, links, reason)
+	case reason == reasonJumpBack && to != links.current && saw.current != links.current:
+		return ftl.Errorf(ftl.Refused, "look at it, then say where to: ftl jump REVISION",
+			"%s was active when you asked to go back to %s, and now %s is", saw.current, to, links.current)
 	case to == links.current:
 		st.overrule()
 		p.report(ftl.Event{Revision: to, Step: ftl.Flip, State: ftl.Success, Message: "is already active"})
@@ -246,6 +275,9 @@ func (p *pkg) travel(ctx context.Context, l *lock, st *state, recovery bool) err
 // enter notes that a phase begins.
 func (p *pkg) enter(st *state, phase phase) error {
 	st.Jump.Phase, st.Jump.Tries = phase, 1
+	if phase == phasePostJump {
+		st.Jump.Rounds++
+	}
 	return p.writeState(st)
 }
 
@@ -314,7 +346,8 @@ func (p *pkg) afterCheck(st *state, failed error) error {
 	case failed != nil && p.mayRevert(st) && !diskFailed(failed):
 		return p.reject(st, failed)
 	case failed != nil: // the first jump has nothing to go back to
-		st.Jump.Failed, st.Jump.Output, st.Jump.Phase = failed.Error(), outputOf(failed), phasePostJump
+		st.Jump.Failed, st.Jump.Output = failed.Error(), outputOf(failed)
+		st.Jump.Phase, st.Jump.Tries = phasePostJump, max(st.Jump.Rounds, 1)
 		return errors.Join(failed, p.writeState(st))
 	}
 	return p.land(st)

@@ -31,7 +31,7 @@ func TestJumpDoesNotFetchWhatBecameReadyMeanwhile(t *testing.T) {
 	if err := os.Mkdir(p.revisionDir(r), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.update(t.Context(), func(st *state) { st.Ready = map[revision.Revision]ready{r: {}} }); err != nil {
+	if err := p.update(t.Context(), p.host.lockWait(), func(st *state) { st.Ready = map[revision.Revision]ready{r: {}} }); err != nil {
 		t.Fatal(err)
 	}
 	if err := syncing.release(); err != nil {

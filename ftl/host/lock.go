@@ -98,6 +98,11 @@ func (p *pkg) tryLock(name lockName, self hooks.Process) (*flock.Flock, error) {
 		if errors.Is(err, unix.ELOOP) {
 			return nil, ftl.Errorf(ftl.Refused, "find out who made it, then delete it", "%s is a symbolic link", path)
 		}
+		if errors.Is(err, fs.ErrNotExist) {
+			if gone := p.mustExist(); gone != nil { // the package was removed while we waited
+				return nil, gone
+			}
+		}
 		if err != nil {
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -86,12 +87,16 @@ func (p *pkg) cutLogs() {
 	if unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return
 	}
-	paths, err := filepath.Glob(filepath.Join(p.logs(), "*.log"))
+	entries, err := os.ReadDir(p.logs())
 	if err != nil {
 		return
 	}
-	for _, path := range paths {
-		if err := hooks.CutLog(path, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, entry := range entries {
+		if !strings.HasSuffix(entry.Name(), ".log") {
+			continue
+		}
+		err := hooks.CutLog(filepath.Join(p.logs(), entry.Name()), 0)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			p.host.warn("%s: %v", p.name, err)
 		}
 	}

@@ -77,7 +77,7 @@ func (p *pkg) see(ctx context.Context, marker master.Marker) (*state, error) {
 		return st, nil
 	}
 	st.look(newest)
-	return st, p.update(ctx, func(st *state) { st.look(newest) })
+	return st, p.update(ctx, p.host.lockWait(), func(st *state) { st.look(newest) })
 }
 
 // markerGone is an error where the marker is gone that was there once.

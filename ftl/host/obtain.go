@@ -99,16 +99,17 @@ func (p *pkg) makeReady(ctx context.Context, l *lock, r revision.Revision, how r
 		if interrupted(err) || diskFailed(err) {
 			return err
 		}
-		return errors.Join(err, p.update(ctx, func(st *state) { st.fail(r, hooks.PostSync, err, time.Now()) }))
+		return errors.Join(err, p.update(ctx, p.patiently(), func(st *state) { st.fail(r, hooks.PostSync, err, time.Now()) }))
 	}
 	// What the hook wrote has to be on disk before the mark is.
 	if err := durable.SyncTree(p.revisionDir(r)); err != nil {
 		return err
 	}
-	err = p.update(ctx, func(st *state) {
+	err = p.update(ctx, p.patiently(), func(st *state) {
 		how.Since = time.Now()
 		st.Ready[r] = how
 		st.succeed(r, hooks.PostSync)
+		st.succeed(r, wrongContent)
 	})
 	if err == nil {
 		p.report(ftl.Event{Revision: r, Step: ftl.Ready, State: ftl.Success})
@@ -116,10 +117,9 @@ func (p *pkg) makeReady(ctx context.Context, l *lock, r revision.Revision, how r
 	return err
 }
 
-// update changes the state under its lock. It waits for as long as a hook may
-// take, so that what was fetched is not lost to a jump that is going on.
-func (p *pkg) update(ctx context.Context, change func(*state)) error {
-	return p.withLock(ctx, patience{wait: p.host.hookTimeout() + p.host.lockWait()}, func(*lock) error {
+// update changes the state under its lock.
+func (p *pkg) update(ctx context.Context, wait time.Duration, change func(*state)) error {
+	return p.withLock(ctx, patience{wait: wait}, func(*lock) error {
 		st, err := p.readState()
 		if err != nil {
 			return err
@@ -128,3 +128,8 @@ func (p *pkg) update(ctx context.Context, change func(*state)) error {
 		return p.writeState(st)
 	})
 }
+
+// patiently is how long to wait for the lock with something that took long to
+// get: as long as a hook may take, so that it is not lost to a jump that is
+// going on.
+func (p *pkg) patiently() time.Duration { return p.host.hookTimeout() + p.host.lockWait() }

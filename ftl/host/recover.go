@@ -58,6 +58,7 @@ func (p *pkg) returnTo(ctx context.Context, l *lock, st *state) error {
 // retryPostJump runs post-jump again, of a jump that is done but for it.
 func (p *pkg) retryPostJump(ctx context.Context, l *lock, st *state) error {
 	st.Jump.Tries++
+	st.Jump.Rounds++
 	if err := p.writeState(st); err != nil {
 		return err
 	}

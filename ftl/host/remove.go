@@ -69,6 +69,9 @@ func (h *Host) Clean(ctx context.Context, name revision.Package, keep int) error
 		}
 		var errs []error
 		for _, r := range revisions {
+			if err := ctx.Err(); err != nil {
+				return errors.Join(append(errs, err)...)
+			}
 			errs = append(errs, p.remove(ctx, l, st, r, RemoveOptions{}))
 		}
 		return errors.Join(errs...)
@@ -114,7 +117,15 @@ func (p *pkg) removeUnwanted(ctx context.Context, r revision.Revision) error {
 		if err != nil || links.has(r) { // somebody has jumped meanwhile
 			return err
 		}
-		return p.remove(ctx, l, st, r, RemoveOptions{})
+		if err := st.waiting(r, hooks.PreRemove, time.Now()); err != nil {
+			return err
+		}
+		err = p.remove(ctx, l, st, r, RemoveOptions{})
+		if hookFailed(err) && !interrupted(err) {
+			st.fail(r, hooks.PreRemove, err, time.Now())
+			err = errors.Join(err, p.writeState(st))
+		}
+		return err
 	})
 	return errors.Join(err, p.empty(p.trash()))
 }
@@ -185,7 +196,12 @@ func (p *pkg) discard(r revision.Revision) error {
 
 // moveTree moves the tree of a revision out of revs. Absence is no error.
 func (p *pkg) moveTree(r revision.Revision, to string) error {
-	err := os.Rename(p.revisionDir(r), to)
+	from := p.revisionDir(r)
+	err := os.Rename(from, to)
+	if info, serr := os.Lstat(from); errors.Is(err, fs.ErrPermission) && serr == nil && info.IsDir() {
+		// A hook has made it read-only, and a directory has to be changed to move.
+		err = errors.Join(os.Chmod(from, info.Mode().Perm()|0o700), os.Rename(from, to))
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -246,17 +262,13 @@ func (p *pkg) startAgain(ctx context.Context, l *lock, st *state) error {
 	return p.fly(ctx, l, st, false)
 }
 
-// removedInfix is in the name of a package's directory that is being deleted,
-// which also begins with a dot.
-const removedInfix = ".removed."
-
 // removeDir deletes everything of the package but what is shared. When nothing
 // is, the directory goes too: it is renamed first, so that it is never there in
 // part. Otherwise the state stays, which says that the package was removed.
 func (p *pkg) removeDir() error {
 	os.Remove(p.shared()) // fails when something is in it
 	if _, err := os.Lstat(p.shared()); errors.Is(err, fs.ErrNotExist) {
-		gone := filepath.Join(p.host.Root, "."+p.name.String()+removedInfix+rand.Text())
+		gone := filepath.Join(p.host.Root, removedName(p.name))
 		err := os.Rename(p.dir, gone)
 		if err == nil {
 			p.host.report(ftl.Event{Package: p.name, Step: ftl.Remove, State: ftl.Success})

@@ -136,8 +136,10 @@ type flight struct {
 	Reason   reason            `json:"reason"`
 	Mark     mark              `json:"mark"` // of the entry that asked for it; zero for a manual jump
 	Started  time.Time         `json:"started"`
-	// Tries is how often the hook of this phase was started.
-	Tries int `json:"tries"`
+	// Tries is how often the hook of this phase was started, Rounds how often
+	// post-jump was, whatever came after it.
+	Tries  int `json:"tries"`
+	Rounds int `json:"rounds,omitempty"`
 	// Failed says why post-jump or the check failed, "" while neither has.
 	Failed string `json:"failed,omitempty"`
 	// Output are the last lines of the hook that failed.
@@ -182,6 +184,10 @@ func outputOf(err error) string {
 	return ""
 }
 
+// wrongContent stands in a failure in the place of a hook, where what the bucket
+// has of a revision is not what was spooled.
+const wrongContent hooks.Name = "fetch"
+
 // maxDelay is the longest time between two tries of a failing hook. The first
 // is a minute, and each one doubles.
 const maxDelay = time.Hour
@@ -221,7 +227,11 @@ func (s *state) waiting(r revision.Revision, hook hooks.Name, now time.Time) err
 	if f == nil || f.Seen != s.Seen || !now.Before(f.Next) || f.Next.Sub(now) > maxDelay {
 		return nil
 	}
-	err := ftl.Errorf(ftl.HookFailed, "to try at once: ftl jump "+r.String(),
+	kind := ftl.HookFailed
+	if hook == wrongContent {
+		kind = ftl.Refused
+	}
+	err := ftl.Errorf(kind, "to try at once: ftl jump "+r.String(),
 		"%s (%d times, last at %s); the next try is at %s", f.Message, f.Count, f.At.Local().Format(time.TimeOnly), f.Next.Local().Format(time.TimeOnly))
 	err.Waiting = true
 	return err

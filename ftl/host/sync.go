@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/ftl/archive"
 	"github.com/rhettg/ftl/hooks"
 	"github.com/rhettg/ftl/revision"
 	"github.com/rhettg/ftl/store"
@@ -86,16 +87,12 @@ func (h *Host) Sync(ctx context.Context, packages []revision.Package, opts SyncO
 
 // prefixed says of each of the joined errors what it is about.
 func prefixed(prefix string, err error) error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case !ok:
-		return fmt.Errorf("%s: %w", prefix, err)
 	}
-	var errs []error
-	for _, err := range joined.Unwrap() {
-		errs = append(errs, prefixed(prefix, err))
+	errs := ftl.Split(err)
+	for i := range errs {
+		errs[i] = fmt.Errorf("%s: %w", prefix, errs[i])
 	}
 	return errors.Join(errs...)
 }
@@ -227,10 +224,15 @@ func (p *pkg) obtainWhenDue(ctx context.Context, l *lock, bucket store.Bucket, r
 	if err != nil {
 		return err
 	}
-	if err := st.waiting(r, hooks.PostSync, time.Now()); err != nil {
-		return err
+	for _, step := range []hooks.Name{hooks.PostSync, wrongContent} {
+		if err := st.waiting(r, step, time.Now()); err != nil {
+			return err
+		}
 	}
 	err = p.obtain(ctx, l, bucket, r)
+	if errors.Is(err, archive.ErrInvalid) { // and will be when it is fetched again
+		return errors.Join(err, p.update(ctx, p.host.lockWait(), func(st *state) { st.fail(r, wrongContent, err, time.Now()) }))
+	}
 	if errors.Is(err, errNotInBucket) {
 		return ftl.Errorf(ftl.NotFound, "it was purged just now; the next sync does without it", "%w", err)
 	}
@@ -267,9 +269,8 @@ func (p *pkg) followLocked(ctx context.Context, l *lock, newest mark) error {
 	switch {
 	case isNew && newest.Revision == links.current:
 		st.Acted = newest
-		if st.Jump != nil { // a new blessing is a new chance
-			st.Jump.Tries = 0
-			return p.retryPostJump(ctx, l, st)
+		if st.Jump != nil || st.Inconsistent != "" { // a new blessing is a new chance
+			return p.startAnew(ctx, l, st, links, reasonSync)
 		}
 		return p.writeState(st)
 	case isNew:

@@ -1,10 +1,14 @@
 package host
 
 import (
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"github.com/rhettg/ftl/revision"
 )
 
 // removeAll deletes a tree without following a link out of it. A tree may have
@@ -73,19 +77,44 @@ func (p *pkg) empty(dir string) error {
 	return nil
 }
 
-// finishRemovals deletes what is left of packages whose removal was interrupted.
-// It is in nobody's way, so what can't be deleted stays.
+// finishRemovals deletes what is left of packages whose removal was interrupted,
+// and nothing that is not named and owned just so. It is in nobody's way, so
+// what can't be deleted stays.
 func (h *Host) finishRemovals() {
-	left, err := filepath.Glob(filepath.Join(h.Root, ".*"+removedInfix+"*"))
+	entries, err := os.ReadDir(h.Root)
 	if err != nil {
 		return
 	}
-	for _, dir := range left {
-		if err := removeAll(dir); err != nil {
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err != nil || !entry.IsDir() || !isRemoved(entry.Name()) {
+			continue
+		}
+		if owner, ok := ownerOf(info); !ok || owner != os.Geteuid() {
+			continue
+		}
+		if err := removeAll(filepath.Join(h.Root, entry.Name())); err != nil {
 			h.warn("%v", err)
 		}
 	}
 }
+
+// removedName is that of a package's directory while it is deleted: it begins
+// with a dot, so it is no package's.
+func removedName(name revision.Package) string {
+	return "." + name.String() + removedInfix + rand.Text()
+}
+
+const removedInfix = ".removed."
+
+func isRemoved(name string) bool {
+	pkg, text, found := strings.Cut(strings.TrimPrefix(name, "."), removedInfix)
+	_, err := revision.ParsePackage(pkg)
+	return found && err == nil && name[0] == '.' && len(text) == len(rand.Text()) && strings.Trim(text, base32) == ""
+}
+
+// base32 is the alphabet of rand.Text.
+const base32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 func isEmptyDir(dir string) bool {
 	entries, err := os.ReadDir(dir)

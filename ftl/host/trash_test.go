@@ -74,3 +74,47 @@ func runAsNobody(t *testing.T) {
 		t.Errorf("as nobody: %v\n%s", err, output)
 	}
 }
+
+// A hook may make its own revision read-only. To move a directory to another
+// one, its owner has to be allowed to write to it.
+func TestReadOnlyRevisionIsDiscarded(t *testing.T) {
+	if os.Geteuid() == 0 {
+		runAsNobody(t)
+		return
+	}
+	p := newPackage(t)
+	r := letter(t, "a")
+	if err := os.Mkdir(p.revisionDir(r), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(p.revisionDir(r), 0o500); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.discard(r); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.empty(p.trash()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whatever else is in the root is somebody else's.
+func TestFinishRemovalsKeepsToItsOwn(t *testing.T) {
+	p := newPackage(t)
+	mine := filepath.Join(p.host.Root, removedName(p.name))
+	others := []string{".backup.removed.d", ".a.removed.2026", "x.removed." + strings.Repeat("A", 26), ".b c.removed." + strings.Repeat("A", 26)}
+	for _, name := range append(others, filepath.Base(mine)) {
+		if err := os.Mkdir(filepath.Join(p.host.Root, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.host.finishRemovals()
+	if _, err := os.Lstat(mine); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what was left of a removal is still there: %v", err)
+	}
+	for _, name := range others {
+		if _, err := os.Lstat(filepath.Join(p.host.Root, name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
