@@ -28,8 +28,13 @@ CGO_ENABLED=0 GOOS=linux go build -trimpath -ldflags '-s -w' -o "$BUILT/ftl" ./c
 here=(env -u GOOS -u GOARCH)
 "${here[@]}" go run ./testdata/man "$BUILT/man" "$VERSION"
 gzip -9n "$BUILT"/man/*
+ftl=$BUILT/ftl
+if [ "$(go env GOHOSTOS)/$(go env GOHOSTARCH)" != "linux/$GOARCH" ]; then # it doesn't run here
+	ftl=$BUILT/here
+	"${here[@]}" go build -o "$ftl" ./cmd/ftl
+fi
 for shell in bash zsh fish; do
-	"${here[@]}" go run ./cmd/ftl completion $shell >"$BUILT/ftl.$shell"
+	"$ftl" completion $shell >"$BUILT/ftl.$shell"
 done
 nfpm=$(cd testdata/package && GOWORK=off "${here[@]}" go tool -n nfpm)
 for packager in deb rpm; do
