@@ -44,6 +44,9 @@ func Sentinel(t testing.TB, dir string) func() {
 // OpenFiles counts the open files of this process.
 func OpenFiles(t testing.TB) int { return openFiles(t) }
 
+// Open makes a tree removable for those whom its modes stop.
+func Open(tree string) { open(tree) }
+
 // HandMadeIndex writes down the entries of a tar as they are, with a member for
 // each piece of it, as somebody would who can write manifests. It returns nil
 // where an index can't say what the tar does, or the tar can't be read.

@@ -45,6 +45,7 @@ func newWay(t testing.TB) *way {
 	if err := os.MkdirAll(filepath.Join(root, "tool"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { archive.Open(root) })
 	return &way{t, bucket, root, archive.Sentinel(t, dir)}
 }
 
