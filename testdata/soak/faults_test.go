@@ -118,11 +118,12 @@ func faults() []fault {
 
 // patience is how long a case may take: the limits of an impatient ftl add up to
 // less than two seconds, and the machine has other cases to run.
-const patience = 4 * time.Second
+const patience = 8 * time.Second
 
 // TestFaultsAtSync runs every row on every object that it is about, as a whole
 // and in parts.
 func TestFaultsAtSync(t *testing.T) {
+	t.Parallel()
 	server := s3test.Start(t)
 	var r *release
 	one(t, "S3 faults: the bucket", "release", func(c *check) { r = newRelease(c, server, 600_000) })
@@ -174,6 +175,7 @@ func TestFaultsAtSync(t *testing.T) {
 
 // TestUnreachable is of faults that are not about one object.
 func TestUnreachable(t *testing.T) {
+	t.Parallel()
 	server := s3test.Start(t)
 	var r *release
 	one(t, "S3 faults: the bucket", "release", func(c *check) { r = newRelease(c, server, 10_000) })

@@ -42,6 +42,7 @@ var callers = map[string]string{
 // TestDaemons starts daemons from post-jump: neither ftl, nor what waits for its
 // output, nor a lock waits for them, and they live on.
 func TestDaemons(t *testing.T) {
+	t.Parallel()
 	type kase struct{ style, caller string }
 	var cases []kase
 	for style := range daemonStyles {
@@ -100,6 +101,7 @@ func (h *host) pid(shared string) int {
 
 // TestBadHooks runs hooks that behave badly, in each place where a hook runs.
 func TestBadHooks(t *testing.T) {
+	t.Parallel()
 	const timeout = time.Second
 	flood := 64 * min(scale, 16) // MiB
 	bad := []struct {
@@ -185,6 +187,7 @@ func processesWith(root string) map[int]string {
 // TestWritableByOthers opens each directory of a tree to others: root must not
 // run what anybody can have put there.
 func TestWritableByOthers(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: what root refuses, as this is not root")
 	}

@@ -129,6 +129,7 @@ func (h *host) isSettled(pkg string) {
 
 // TestProcesses lets 50 processes at a time work on one tree.
 func TestProcesses(t *testing.T) {
+	t.Parallel()
 	const name = "50 processes on one tree"
 	rounds := 20 * scale
 	one(t, "rounds of them, on one host", "processes", func(c *check) {

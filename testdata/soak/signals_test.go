@@ -94,6 +94,7 @@ func upgradedTo(c *check, hooks map[string]string, own func(version int) map[str
 // TestSignals ends a sync that does everything there is to do, at any moment,
 // with one signal or two, and lets another one take it up.
 func TestSignals(t *testing.T) {
+	t.Parallel()
 	signals := []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
 	hooks := map[string]string{}
 	for _, hook := range allHooks {
@@ -165,6 +166,7 @@ func (h *host) settles(new string) {
 // TestKilledInHook kills ftl while it is in a hook, and starts the next one at
 // once: no hook may begin while another is at work.
 func TestKilledInHook(t *testing.T) {
+	t.Parallel()
 	for _, hook := range allHooks {
 		several(t, "SIGKILL in "+hook+", and started again at once", 5*scale, 4, func(c *check, i int) {
 			source := random(i)
@@ -199,6 +201,7 @@ func TestKilledInHook(t *testing.T) {
 // TestLockDeleted deletes the files of the locks while a hook is at work under
 // each of them: the next command must notice.
 func TestLockDeleted(t *testing.T) {
+	t.Parallel()
 	for _, hook := range []string{"post-sync", "un-jump"} {
 		several(t, "lock files deleted during "+hook, 2*scale, 2, func(c *check, i int) {
 			hooks := map[string]string{"post-sync": ":", "pre-jump": ":", "un-jump": ":", "post-jump": ":"}

@@ -15,6 +15,7 @@ import (
 // TestFaultsAtWrites runs the rows about what is written: spool and bless
 // through a bucket that loses answers, refuses or stalls.
 func TestFaultsAtWrites(t *testing.T) {
+	t.Parallel()
 	server := s3test.Start(t)
 	const spools, blesses = "spool", "bless"
 	conflict := s3test.Fail(409, "ConditionalRequestConflict", nil)
