@@ -139,7 +139,12 @@ func (h *harness) runParts(ctx context.Context) error {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "crash: %s\n", part.name)
-		if err := h.work(ctx, part.jobs()); err != nil {
+		began := time.Now()
+		before, _ := h.report.totals()
+		err := h.work(ctx, part.jobs())
+		after, failed := h.report.totals()
+		fmt.Fprintf(os.Stderr, "crash: %d cases in %v; %d failed so far\n", after-before, time.Since(began).Round(time.Second), failed)
+		if err != nil {
 			return err
 		}
 	}
