@@ -98,10 +98,21 @@ func (r *release) converges(h *host, pkg string) {
 	h.Helper()
 	well := *h
 	well.env = append(append([]string(nil), h.env...), r.env(r.server.Endpoint)...)
-	if e := well.ftl("sync", pkg); e.code != 0 {
+	if e := well.syncNow(pkg, r.new[pkg]); e.code != 0 {
 		h.errorf("with a bucket that is well again: %v", e)
 	}
 	r.isNew(h, pkg)
+}
+
+// syncNow is a sync, and where that waits for its next try, because what came was
+// refused, the command that it names for those who don't want to wait.
+func (h *host) syncNow(pkg, revision string) ended {
+	h.Helper()
+	e := h.ftl("sync", pkg)
+	if e.code == 7 && strings.Contains(e.stderr, "the next try is at") {
+		return h.ftl("jump", revision)
+	}
+	return e
 }
 
 // isNew says so when the new revision is not active, or not whole.

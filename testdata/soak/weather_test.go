@@ -53,7 +53,7 @@ func TestWeather(t *testing.T) {
 		pkg := packages[i%2]
 		for range 40 {
 			before := h.snapshot()
-			e := h.ftl("sync", pkg)
+			e := h.syncNow(pkg, r.new[pkg])
 			if e.code == 0 {
 				r.isNew(h, pkg)
 				return
