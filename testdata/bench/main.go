@@ -58,7 +58,8 @@ type bench struct {
 	trees  trees
 	tools  tools
 	bucket bucket
-	peak   int64 // bytes of memory, of any sync
+	steps  map[step][2]string // the revisions of those that were spooled
+	peak   int64              // bytes of memory, of any sync
 
 	verbose bool
 }
@@ -74,7 +75,7 @@ func run(ctx context.Context, opts options) (err error) {
 	if opts.cache, err = filepath.Abs(opts.cache); err != nil {
 		return err
 	}
-	b := &bench{count: opts.count, verbose: opts.verbose}
+	b := &bench{count: opts.count, verbose: opts.verbose, steps: map[step][2]string{}}
 	if b.dir, err = os.MkdirTemp(opts.dir, "ftl-bench-"); err != nil {
 		return err
 	}
@@ -107,18 +108,19 @@ func run(ctx context.Context, opts options) (err error) {
 			continue
 		}
 		progress(g.name)
-		lines, err := g.measure(b, ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", g.name, err)
-		}
+		lines, gerr := g.measure(b, ctx)
 		table.lines = append(table.lines, lines...)
+		if gerr != nil { // what was measured is worth printing
+			err = fmt.Errorf("%s: %w", g.name, gerr)
+			break
+		}
 	}
 	if b.peak > 0 {
 		table.lines = append(table.lines, line{what: "peak memory of any sync above", ftl: mebibytes(b.peak), goal: atMost(64 << 20)})
 	}
 	table.missing = b.tools.missing
 	table.took = time.Since(began)
-	return table.print(os.Stdout)
+	return errors.Join(err, table.print(os.Stdout))
 }
 
 var began = time.Now()

@@ -22,8 +22,9 @@ var groups = []group{
 	{"app", (*bench).app},
 	{"service", (*bench).service},
 	{"huge", (*bench).huge},
-	{"changed", (*bench).changed},
-	{"upgraded", (*bench).upgraded},
+	{"bytes", (*bench).bytes},
+	{"near", (*bench).near},
+	{"slow", (*bench).slow},
 	{"far", (*bench).far},
 	{"spooling", (*bench).spooling},
 	{"idle", (*bench).idle},
@@ -174,58 +175,100 @@ func repeat(from, to string, size int64) error {
 	return errors.Join(err, out.Close())
 }
 
-func (b *bench) changed(ctx context.Context) ([]line, error) {
-	return b.step(ctx, "changed", fmt.Sprintf("%d changed files", changedFiles), b.trees.changed, 2.4e6, 0.15)
+// step is the way from one version of the application to the next.
+type step struct {
+	prefix string // in the bucket, of both
+	label  string
+	bytes  float64 // at most, from the bucket
+	narrow float64 // of a full sync's time over the narrow link, at most
 }
 
-func (b *bench) upgraded(ctx context.Context) ([]line, error) {
-	return b.step(ctx, "upgraded", "upgrade of a dependency and the binary", b.trees.upgraded, 62e6, 0.70)
-}
+var (
+	changed  = step{"changed", fmt.Sprintf("%d changed files", changedFiles), 2.4e6, 0.15}
+	upgraded = step{"upgraded", "upgrade of a dependency and the program", 62e6, 0.70}
+)
 
-// step is a sync of the next revision by a host that has the one before, beside
-// a full sync of it.
-func (b *bench) step(ctx context.Context, prefix, label, next string, bytes, overNarrow float64) ([]line, error) {
-	revisions, err := b.spool(ctx, prefix, b.trees.base, next)
-	if err != nil {
-		return nil, err
+// spoolStep spools both versions, unless that was done, and returns the older
+// revision and the newer one.
+func (b *bench) spoolStep(ctx context.Context, s step) (older, newer string, err error) {
+	if _, done := b.steps[s]; !done {
+		next := map[step]string{changed: b.trees.changed, upgraded: b.trees.upgraded}[s]
+		revisions, err := b.spool(ctx, s.prefix, b.trees.base, next)
+		if err != nil {
+			return "", "", err
+		}
+		b.steps[s] = [2]string(revisions)
 	}
-	counted := new(link)
-	err = through(ctx, counted, b.bucket.address(), func(ctx context.Context, address string) error {
-		_, err := b.once(ctx, b.syncs("ftl sync", b.bucket.at(address), prefix, "app", revisions[0]))
+	return b.steps[s][0], b.steps[s][1], nil
+}
+
+// bytes is what the small steps fetch, which is the same on every machine.
+func (b *bench) bytes(ctx context.Context) (lines []line, err error) {
+	for _, s := range []step{changed, upgraded} {
+		older, newer, err := b.spoolStep(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		counted, whole := new(link), new(link)
+		for l, before := range map[*link]string{counted: older, whole: ""} {
+			err := through(ctx, l, b.bucket.address(), func(ctx context.Context, address string) error {
+				run, err := b.once(ctx, b.syncs("ftl sync", b.bucket.at(address), s.prefix, "app", before))
+				b.noteSyncs([]sample{run})
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+		manifest, err := os.Stat(b.bucket.path(s.prefix + "/" + newer + ".ftl"))
+		if err != nil {
+			return nil, err
+		}
+		fetched, all := counted.received.Load(), whole.received.Load()
+		lines = append(lines,
+			line{what: "W1, " + s.label + ": from the bucket, everything counted", ftl: megabytes(fetched), peer: "a full sync",
+				against: megabytes(all), ratio: float64(fetched) / float64(all), goal: atMost(s.bytes)},
+			line{what: "of that the manifest with its index", ftl: megabytes(manifest.Size()), goal: atMost(1.5e6)},
+			line{what: "requests of that sync", ftl: number(counted.requests.Load()), peer: "a full sync", against: number(whole.requests.Load())})
+	}
+	return lines, nil
+}
+
+// near is the small steps on the local disk, where the server is on the same
+// machine.
+func (b *bench) near(ctx context.Context) ([]line, error) {
+	return b.small(ctx, ", on the local disk", b.bucket, func(step) float64 { return 0.8 })
+}
+
+// slow is the small steps over the narrow link.
+func (b *bench) slow(ctx context.Context) (lines []line, err error) {
+	err = through(ctx, narrow(), b.bucket.address(), func(ctx context.Context, address string) (err error) {
+		lines, err = b.small(ctx, ", over 100 Mbit/s and 20 ms", b.bucket.at(address), func(s step) float64 { return s.narrow })
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	manifest, err := os.Stat(b.bucket.path(prefix + "/" + revisions[1] + ".ftl"))
-	if err != nil {
-		return nil, err
-	}
-	lines := []line{
-		{what: "W1, " + label + ": from the bucket, everything counted", ftl: megabytes(counted.received.Load()), goal: atMost(bytes)},
-		{what: "of that the manifest with its index", ftl: megabytes(manifest.Size())},
-		{what: "requests of that sync", ftl: number(counted.requests.Load())},
-	}
-	measure := func(where string, at bucket, limit float64) error {
-		samples, err := b.contest(ctx,
-			b.syncs("ftl sync", at, prefix, "app", revisions[0]),
-			b.syncs("ftl sync of all", at, prefix, "app", ""))
+	return lines, err
+}
+
+// small is a sync of the next revision by a host that has the one before, beside
+// a full sync of it.
+func (b *bench) small(ctx context.Context, where string, at bucket, limit func(step) float64) (lines []line, err error) {
+	for _, s := range []step{changed, upgraded} {
+		older, _, err := b.spoolStep(ctx, s)
 		if err != nil {
-			return err
+			return nil, err
+		}
+		samples, err := b.contest(ctx,
+			b.syncs("ftl sync", at, s.prefix, "app", older),
+			b.syncs("ftl sync of all", at, s.prefix, "app", ""))
+		if err != nil {
+			return nil, err
 		}
 		b.noteSyncs(samples...)
-		l := versus("W1, "+label+where, samples[0], "a full sync", samples[1])
-		l.goal = ratioOf(limit)
+		l := versus("W1, "+s.label+where, samples[0], "a full sync", samples[1])
+		l.goal = ratioOf(limit(s))
 		lines = append(lines, l)
-		return nil
 	}
-	if err := measure(", on the local disk", b.bucket, 0.8); err != nil {
-		return nil, err
-	}
-	err = through(ctx, narrow(), b.bucket.address(), func(ctx context.Context, address string) error {
-		return measure(", over 100 Mbit/s and 20 ms", b.bucket.at(address), overNarrow)
-	})
-	return lines, err
+	return lines, nil
 }
 
 // far is a full sync over a link where one connection is not enough.

@@ -36,9 +36,9 @@ var modules = []string{
 
 // The module that is upgraded, and the program that is.
 const (
-	upgraded     = "k8s.io/kubernetes"
-	upgradedFrom = "v1.34.1"
-	upgradedTo   = "v1.34.2"
+	upgradedModule = "k8s.io/kubernetes"
+	upgradedFrom   = "v1.34.1"
+	upgradedTo     = "v1.34.2"
 
 	program       = "github.com/prometheus/prometheus"
 	programFolder = "cmd/prometheus"
@@ -92,11 +92,11 @@ func makeTrees(ctx context.Context, cache string) (trees, error) {
 }
 
 func makeTreesIn(ctx context.Context, work string) error {
-	from, err := download(ctx, append([]string{upgraded + "@" + upgradedFrom}, modules...)...)
+	from, err := download(ctx, append([]string{upgradedModule + "@" + upgradedFrom}, modules...)...)
 	if err != nil {
 		return err
 	}
-	to, err := download(ctx, upgraded+"@"+upgradedTo)
+	to, err := download(ctx, upgradedModule+"@"+upgradedTo)
 	if err != nil {
 		return err
 	}
@@ -117,10 +117,10 @@ func makeTreesIn(ctx context.Context, work string) error {
 		binary := older
 		switch version {
 		case "changed":
-			err = change(to[0].Dir, filepath.Join(app, "modules", upgraded))
+			err = change(to[0].Dir, filepath.Join(app, "modules", upgradedModule))
 		case "upgraded":
 			binary = newer
-			err = errors.Join(os.RemoveAll(filepath.Join(app, "modules", upgraded)), copySmall(to[0].Dir, filepath.Join(app, "modules", upgraded)))
+			err = errors.Join(os.RemoveAll(filepath.Join(app, "modules", upgradedModule)), copySmall(to[0].Dir, filepath.Join(app, "modules", upgradedModule)))
 		}
 		if err := errors.Join(err, copyFile(binary, filepath.Join(app, "bin", "program"), 0o755)); err != nil {
 			return err
