@@ -39,8 +39,7 @@ var mutations = []mutation{
 		{"ftl/durable/durable.go", "err := dir.Sync()", "err := error(nil)"},
 	}, "sync and blessing", mode{name: "none"}, ""},
 	{"no journal of a jump", []edit{
-		{"ftl/host/jump.go", "st.Jump.Phase, st.Jump.Tries = phase, 1\n\treturn p.writeState(st)",
-			"st.Jump.Phase, st.Jump.Tries = phase, 1\n\treturn nil"},
+		{"ftl/host/jump.go", "\t\tst.Jump.Rounds++\n\t}\n\treturn p.writeState(st)", "\t\tst.Jump.Rounds++\n\t}\n\treturn nil"},
 	}, "sync and blessing", modes[0], "ext4"},
 	{"a link is removed and made anew", []edit{
 		{"ftl/durable/durable.go", "if err := os.Rename(temporary, path); err", "os.Remove(path)\n\tif err := os.Rename(temporary, path); err"},
