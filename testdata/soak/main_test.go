@@ -179,7 +179,6 @@ type ended struct {
 	code           int // as a shell shows it: 128+n after signal n
 	stdout, stderr string
 	took           time.Duration
-	memory         int64 // bytes at most
 }
 
 func (e ended) String() string {
@@ -213,9 +212,6 @@ func (c *check) execute(env []string, args ...string) ended {
 		c.errorf("%q hung for %v\n%s", args, limit, stderr.String())
 	}
 	e := ended{code: endOf(command.ProcessState), stdout: stdout.String(), stderr: stderr.String(), took: time.Since(started)}
-	if usage, ok := command.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		e.memory = usage.Maxrss << 10
-	}
 	return e
 }
 
