@@ -49,7 +49,7 @@ func (p *Program) finish(ctx context.Context, err error) int {
 		if isSilent(failure) {
 			continue
 		}
-		p.sayIn(red, "%v", failure)
+		p.sayIn(red, "%s", message(ctx, failure))
 		if hint := hintOf(failure); hint != "" {
 			p.say("  %s", strings.ReplaceAll(hint, "\n", "\n  "))
 		}
@@ -58,6 +58,16 @@ func (p *Program) finish(ctx context.Context, err error) int {
 		return code
 	}
 	return exitCode(failures[0])
+}
+
+// message is the text of a failure. Of one that a signal has caused, it names
+// the signal.
+func message(ctx context.Context, failure error) string {
+	text := failure.Error()
+	if cause, ended := context.Cause(ctx).(signalError); ended {
+		text = strings.ReplaceAll(text, context.Canceled.Error(), cause.Error())
+	}
+	return text
 }
 
 // signalCode is the exit code of a command that a signal has ended, whatever

@@ -26,6 +26,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rhettg/ftl/ftl"
@@ -133,20 +135,31 @@ func (p *pkg) mustExist() error {
 		if _, rootErr := os.Stat(p.host.Root); rootErr != nil {
 			return rootError(p.host.Root, rootErr)
 		}
-		return ftl.Errorf(ftl.NotFound, "to subscribe: mkdir "+p.dir, "this host is not subscribed to %s", p.name)
+		return ftl.Errorf(ftl.NotFound, "to subscribe: mkdir "+quoted(p.dir), "this host is not subscribed to %s", p.name)
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return ftl.Errorf(ftl.NotFound, "move it out of the way, then: mkdir "+p.dir, "%s is not a directory", p.dir)
+		return ftl.Errorf(ftl.NotFound, "move it out of the way, then: mkdir "+quoted(p.dir), "%s is not a directory", p.dir)
 	}
 	return nil
 }
 
 func rootError(root string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return ftl.Errorf(ftl.NotFound, "to begin: mkdir -p "+root, "there is no directory %s, which FTL_ROOT names", root)
+		return ftl.Errorf(ftl.NotFound, "to begin: mkdir -p "+quoted(root), "there is no directory %s, which FTL_ROOT names", root)
+	}
+	if errors.Is(err, syscall.ENOTDIR) {
+		return ftl.Errorf(ftl.NotFound, "set FTL_ROOT to a directory", "%s, which FTL_ROOT names, is not a directory", root)
 	}
 	return err
+}
+
+// quoted makes one word of a path, for a hint that is typed into a shell.
+func quoted(path string) string {
+	if !strings.ContainsAny(path, " \t\n'\"$`\\*?[]{}()<>|&;#~!") {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 func (h *Host) report(event ftl.Event) {

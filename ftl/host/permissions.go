@@ -41,7 +41,7 @@ func (p *pkg) checkWriters() error {
 			continue // not made yet
 		}
 		if writableByOthers(info) {
-			return ftl.Errorf(ftl.Refused, "chmod go-w "+dir, "%s can be written by others than root, who could run anything as root", dir)
+			return ftl.Errorf(ftl.Refused, "chmod go-w "+quoted(dir), "%s can be written by others than root, who could run anything as root", dir)
 		}
 	}
 	return nil

@@ -55,7 +55,7 @@ func (h *Host) Sync(ctx context.Context, packages []revision.Package, opts SyncO
 		}
 	}
 	if len(packages) == 0 && !opts.Cron {
-		h.warn("this host is subscribed to nothing; to subscribe: mkdir %s", filepath.Join(h.Root, "PACKAGE"))
+		h.warn("this host is subscribed to nothing; to subscribe: mkdir %s", quoted(filepath.Join(h.Root, "PACKAGE")))
 	}
 	if len(packages) == 0 {
 		return nil
