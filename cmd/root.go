@@ -4,6 +4,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -95,8 +96,12 @@ func (p *Program) newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		RunE:          showHelp,
-		PersistentPreRun: func(*cobra.Command, []string) {
+		PersistentPreRunE: func(command *cobra.Command, _ []string) error {
+			if isSet(command, flagQuiet) && isSet(command, flagVerbose) {
+				return errors.New("--quiet and --verbose contradict each other")
+			}
 			p.started = true
+			return nil
 		},
 	}
 	addOutputFlags(root)

@@ -17,7 +17,6 @@ const (
 func addOutputFlags(root *cobra.Command) {
 	root.PersistentFlags().BoolP(flagQuiet, "q", false, "print data and errors only")
 	root.PersistentFlags().BoolP(flagVerbose, "v", false, "print every step, to stderr")
-	root.MarkFlagsMutuallyExclusive(flagQuiet, flagVerbose)
 }
 
 // useTerminal makes what follows fit for a person who looks at it: bars while
