@@ -27,7 +27,8 @@ func Pack(ctx context.Context, w io.Writer, dir string) error {
 	}
 	defer root.Close()
 	buffered := bufio.NewWriterSize(w, bufferSize) // for the headers
-	p := &packer{root: root, tar: tar.NewWriter(buffered), buf: make([]byte, bufferSize)}
+	p := &packer{root: root, folders: folders{top: root}, tar: tar.NewWriter(buffered), buf: make([]byte, bufferSize)}
+	defer p.folders.close()
 	if err := p.pack(ctx); err != nil {
 		return err
 	}
@@ -37,6 +38,7 @@ func Pack(ctx context.Context, w io.Writer, dir string) error {
 // packer writes one directory.
 type packer struct {
 	root    *os.Root
+	folders folders // of files, so that opening one doesn't resolve its whole path
 	tar     *tar.Writer
 	entries int64
 	buf     []byte
@@ -109,10 +111,16 @@ func (p *packer) other(name string, d fs.DirEntry) error {
 // file writes a regular file. What it is was told by the directory; that is asked again of the open file, and a fifo
 // that took its place meanwhile must not block.
 func (p *packer) file(ctx context.Context, name string) error {
-	f, err := p.root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+	dir, base := split(name)
+	folder, err := p.folders.open(dir)
 	if err != nil {
 		return err
 	}
+	fd, err := folder.openat(base, unix.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(fd), name)
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
