@@ -28,8 +28,10 @@ type link struct {
 	requests atomic.Int64
 }
 
-// chunk is what passes at once: small enough that connections take turns.
-const chunk = 32 << 10
+const (
+	chunk  = 32 << 10 // what passes at once: small enough that connections take turns
+	window = 2 << 20  // what is under way at most, in each direction of a connection
+)
 
 // start listens, until the context ends.
 func (l *link) start(ctx context.Context, server string) (address string, wait func() error, err error) {
@@ -104,7 +106,7 @@ func (l *link) pass(from, to net.Conn, paces []*pace, count func(int)) {
 		data []byte
 		at   time.Time
 	}
-	under := make(chan part, 1024) // way
+	under := make(chan part, window/chunk) // way
 	var sender sync.WaitGroup
 	sender.Go(func() {
 		failed := false
