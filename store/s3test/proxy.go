@@ -250,7 +250,14 @@ func (x *Exchange) damage(n int64, then func()) {
 func Silence() Fault { return (*Exchange).stall }
 
 // Trickle sends n bytes of the body, and the rest byte by byte.
-func Trickle(n int64, pause time.Duration) Fault {
+func Trickle(n int64, pause time.Duration) Fault { return drip(n, 1, pause) }
+
+// Throttle sends the body in chunks of n bytes.
+func Throttle(n int64, pause time.Duration) Fault { return drip(n, n, pause) }
+
+// drip sends the first bytes of the body, and the rest in chunks, with a pause
+// before each.
+func drip(first, chunk int64, pause time.Duration) Fault {
 	return func(x *Exchange) {
 		resp := x.forward()
 		if resp == nil {
@@ -258,7 +265,7 @@ func Trickle(n int64, pause time.Duration) Fault {
 		}
 		whole := resp.Body
 		defer whole.Close()
-		x.reply(resp, n, func() {
+		x.reply(resp, first, func() {
 			for {
 				select {
 				case <-x.r.Context().Done():
@@ -267,7 +274,7 @@ func Trickle(n int64, pause time.Duration) Fault {
 					return
 				case <-time.After(pause):
 				}
-				if _, err := io.CopyN(x.w, whole, 1); err != nil {
+				if _, err := io.CopyN(x.w, whole, chunk); err != nil {
 					return
 				}
 				_ = http.NewResponseController(x.w).Flush()

@@ -37,6 +37,7 @@ var callers = map[string]string{
 	"flock":       `flock -n -E 99 "$OUT.lock" "$@" | cat; flock -n -E 99 "$OUT.lock" true`,
 	"as cron":     `setsid "$@" <&- 2>&1 | cat; exit 0`,
 	"no terminal": `"$@" <&- >&- 2>&-`,
+	"terminal":    `script -qec "$1 $2" /dev/null`,
 }
 
 // TestDaemons starts daemons from post-jump: neither ftl, nor what waits for its
@@ -84,7 +85,7 @@ func TestDaemons(t *testing.T) {
 			}
 			return info.Size()
 		}
-		time.Sleep(min(time.Duration(scale), 10) * 500 * time.Millisecond)
+		time.Sleep(min(time.Duration(scale)*6, 60) * time.Second / 10)
 		before := beats()
 		h.await("the daemon's next line", func() bool { return beats() > before })
 	})
