@@ -7,15 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sync/errgroup"
 )
 
-// How members are fetched. Each connection reads members that follow each other, and stays a few members ahead of the
-// workers, so that memory stays bounded whatever the size of the archive.
+// How members are fetched. Each connection reads members that follow each other, and unpacks them one by one, while the
+// kernel receives what comes next. So memory stays bounded whatever the size of the archive, and what is written at a
+// time lies in few directories.
 const (
 	connections = 8
 	spanSize    = 2 << 20 // bytes that one request asks for, about
@@ -36,12 +36,6 @@ type piece struct {
 	length int64
 }
 
-// packedMember is a member that was read and is not verified yet.
-type packedMember struct {
-	number int
-	data   *bytes.Buffer
-}
-
 // fetch makes the files with these entries from members of the archive.
 func (r *restoring) fetch(ctx context.Context, entries []int) error {
 	if len(entries) == 0 {
@@ -49,38 +43,34 @@ func (r *restoring) fetch(ctx context.Context, entries []int) error {
 	}
 	pieces := r.pieces(entries)
 	spans := r.spans(pieces)
-	for _, s := range spans {
-		r.meter.toFetch.Add(s.length)
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	queue := make(chan packedMember, 2*workers())
-	var readers sync.WaitGroup
 	todo := make(chan span, len(spans))
 	for _, s := range spans {
+		r.meter.toFetch.Add(s.length)
 		todo <- s
 	}
 	close(todo)
+	inflaters := make(chan *inflater, workers()) // as many as unpack at once
+	for range workers() {
+		inflaters <- new(inflater)
+	}
+	group, ctx := errgroup.WithContext(ctx)
 	for range min(connections, len(spans)) {
-		readers.Add(1)
 		group.Go(func() error {
-			defer readers.Done()
+			f := fetcher{restoring: r, disk: r.disk(), pieces: pieces, inflaters: inflaters}
+			defer f.disk.close()
 			for s := range todo {
-				if err := r.read(ctx, s, queue); err != nil {
+				if err := f.span(ctx, s); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 	}
-	group.Go(func() error {
-		readers.Wait()
-		close(queue)
-		return nil
-	})
+	err := group.Wait()
 	for range workers() {
-		group.Go(func() error { return r.unpackMembers(ctx, queue, pieces) })
+		(<-inflaters).close()
 	}
-	return group.Wait()
+	return err
 }
 
 // pieces lists, by member, what of it belongs to the files.
@@ -127,85 +117,90 @@ func (r *restoring) spans(pieces map[int][]piece) []span {
 	return spans
 }
 
-var packedBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+// fetcher reads and unpacks one span after the other.
+type fetcher struct {
+	*restoring
+	disk      *disk
+	pieces    map[int][]piece // by member
+	inflaters chan *inflater
+	data      bytes.Buffer // the member that was read
+}
 
-// read reads the members of a span.
-func (r *restoring) read(ctx context.Context, s span, queue chan<- packedMember) error {
-	body, err := r.packed(ctx, s.offset, s.length)
+// span reads the members of a span, and writes their pieces.
+func (f *fetcher) span(ctx context.Context, s span) error {
+	body, err := f.packed(ctx, s.offset, s.length)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
+	offset := s.offset
 	for i := s.first; i < s.end; i++ {
-		data := packedBuffers.Get().(*bytes.Buffer)
-		data.Reset()
-		if _, err := io.CopyN(data, body, r.index.Members[i].Packed); err != nil {
-			return fmt.Errorf("read archive: %w", err)
+		if err := f.read(body, f.index.Members[i].Packed); err != nil {
+			return err
 		}
-		select {
-		case queue <- packedMember{i, data}:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := f.verify(ctx, i, offset); err != nil {
+			return err
 		}
+		if err := f.unpack(ctx, i); err != nil {
+			return err
+		}
+		offset += f.index.Members[i].Packed
 	}
 	return nil
 }
 
-// unpackMembers verifies and inflates members, and writes their pieces.
-func (r *restoring) unpackMembers(ctx context.Context, queue <-chan packedMember, pieces map[int][]piece) error {
-	d := r.disk()
-	defer d.close()
-	inflate := inflater{}
-	defer inflate.close()
-	for member := range queue {
-		if err := r.verify(ctx, member); err != nil {
-			return err
-		}
-		content, err := inflate.member(member.data.Bytes(), r.index.Members[member.number].Unpacked)
-		packedBuffers.Put(member.data)
-		if err != nil {
-			return err
-		}
-		for _, p := range pieces[member.number] {
-			if err := r.write(d, p, content[p.at:p.at+p.length]); err != nil {
-				return err
-			}
-			r.meter.wrote(p.length)
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// verify compares a member with its digest. Wrong bytes are asked for once more, as something on the way may have
-// spoiled them.
-func (r *restoring) verify(ctx context.Context, member packedMember) error {
-	want := r.index.Members[member.number].SHA256
-	if sha256.Sum256(member.data.Bytes()) == want {
-		return nil
-	}
-	offset := int64(0)
-	for i := range member.number {
-		offset += r.index.Members[i].Packed
-	}
-	body, err := r.packed(ctx, offset, r.index.Members[member.number].Packed)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	member.data.Reset()
-	if _, err := member.data.ReadFrom(body); err != nil {
+func (f *fetcher) read(body io.Reader, size int64) error {
+	f.data.Reset()
+	if _, err := io.CopyN(&f.data, body, size); err != nil {
 		return fmt.Errorf("read archive: %w", err)
 	}
-	if sha256.Sum256(member.data.Bytes()) != want {
+	return nil
+}
+
+// verify compares the member that was read with its digest. Wrong bytes are asked for once more, as something on the
+// way may have spoiled them.
+func (f *fetcher) verify(ctx context.Context, member int, offset int64) error {
+	m := f.index.Members[member]
+	if sha256.Sum256(f.data.Bytes()) == m.SHA256 {
+		return nil
+	}
+	body, err := f.packed(ctx, offset, m.Packed)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if err := f.read(body, m.Packed); err != nil {
+		return err
+	}
+	if sha256.Sum256(f.data.Bytes()) != m.SHA256 {
 		return invalid("the bytes from %d on are not those that were spooled", offset)
 	}
 	return nil
 }
 
-// inflater decompresses members, for one goroutine.
+// unpack inflates the member that was read, and writes its pieces, once it is its turn.
+func (f *fetcher) unpack(ctx context.Context, member int) error {
+	var inflate *inflater
+	select {
+	case inflate = <-f.inflaters:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { f.inflaters <- inflate }()
+	content, err := inflate.member(f.data.Bytes(), f.index.Members[member].Unpacked)
+	if err != nil {
+		return err
+	}
+	for _, p := range f.pieces[member] {
+		if err := f.write(f.disk, p, content[p.at:p.at+p.length]); err != nil {
+			return err
+		}
+		f.meter.wrote(p.length)
+	}
+	return nil
+}
+
+// inflater decompresses members, one at a time.
 type inflater struct {
 	gzip    *gzip.Reader
 	zstd    *zstd.Decoder

@@ -58,13 +58,19 @@ func (s *folders) openNew(name string) (int, error) {
 		defer top.Close()
 		return unix.FcntlInt(top.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	}
+	top, err := s.open(".")
+	if err != nil {
+		return -1, err
+	}
+	if fd, err := openBelow(top.fd, name); !errors.Is(err, errors.ErrUnsupported) {
+		return fd, err
+	}
 	dir, base := split(name)
 	parent, err := s.open(dir)
 	if err != nil {
 		return -1, err
 	}
-	fd, err := parent.openat(base, unix.O_RDONLY|unix.O_DIRECTORY, 0)
-	return fd, err
+	return parent.openat(base, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 }
 
 func (s *folders) close() {

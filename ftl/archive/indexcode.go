@@ -335,6 +335,7 @@ func (x *Index) checkPlaces() error {
 // judge passes the entries through the walker, which refuses what it would refuse in a tar.
 func (x *Index) judge() error {
 	w := newWalker(nil, &nowhere{buf: make([]byte, 1)}, unlimited, nil)
+	w.seen = newSeen(len(x.Entries))
 	if err := w.entries(x.Entries); err != nil {
 		return err
 	}

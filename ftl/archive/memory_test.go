@@ -35,8 +35,16 @@ var bombs = []struct {
 		return err
 	}},
 	{"37 more entries than there may be", func(w io.Writer) error {
-		for i := range maxEntries + 1 {
-			if _, err := w.Write(rawHeader(item{name: itoa(int(i)), flag: tar.TypeReg})); err != nil {
+		header := rawHeader(item{name: "0000000", flag: tar.TypeReg})
+		for range maxEntries + 1 {
+			for digit := 6; digit >= 0; digit-- { // the next name
+				if header[digit]++; header[digit] <= '9' {
+					break
+				}
+				header[digit] = '0'
+			}
+			sum(header)
+			if _, err := w.Write(header); err != nil {
 				return err
 			}
 		}

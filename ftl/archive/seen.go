@@ -18,8 +18,9 @@ const (
 	aSymlink kind = -2
 )
 
-func newSeen() seen {
-	return seen{seed: maphash.MakeSeed(), names: make(map[uint64]kind)}
+// newSeen expects so many names.
+func newSeen(names int) seen {
+	return seen{seed: maphash.MakeSeed(), names: make(map[uint64]kind, names)}
 }
 
 func (s *seen) add(name string, k kind) { s.names[maphash.String(s.seed, name)] = k }

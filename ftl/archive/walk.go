@@ -60,7 +60,7 @@ func walk(ctx context.Context, r io.Reader, form Form, file File, most Totals, t
 }
 
 func newWalker(s *stream, to sink, most Totals, visit func(Entry) error) *walker {
-	w := &walker{stream: s, sink: to, visit: visit, seen: newSeen()}
+	w := &walker{stream: s, sink: to, visit: visit, seen: newSeen(0)}
 	w.most = Totals{Entries: min(most.Entries, maxEntries), Bytes: min(most.Bytes, maxBytes)}
 	w.body = body{w: w}
 	return w

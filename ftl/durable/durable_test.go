@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -143,5 +144,28 @@ func wantNames(t *testing.T, dir string, want ...string) {
 	}
 	if strings.Join(got, " ") != strings.Join(want, " ") {
 		t.Errorf("%s holds %q, want %q", dir, got, want)
+	}
+}
+
+func TestWriteBehind(t *testing.T) {
+	dir := t.TempDir()
+	b, err := durable.WriteBehind(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for worker := range int64(4) {
+		group.Go(func() {
+			for i := range int64(100) {
+				b.Wrote((4*i + worker) << 20)
+			}
+		})
+	}
+	group.Wait()
+	if err := b.End(); err != nil {
+		t.Errorf("End: %v", err)
+	}
+	if _, err := durable.WriteBehind(filepath.Join(dir, "missing")); !errors.Is(err, fs.ErrNotExist) && runtime.GOOS == "linux" {
+		t.Errorf("of a missing directory: got %v, want ErrNotExist", err)
 	}
 }

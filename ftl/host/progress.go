@@ -23,14 +23,9 @@ func (p *pkg) progress(r revision.Revision, step ftl.Step, done, total int64) {
 }
 
 // watch tells of a restore.
-func (p *pkg) watch(r revision.Revision) func(archive.Progress) {
-	if p.host.Progress == nil {
-		return nil
-	}
-	return func(now archive.Progress) {
-		p.progress(r, ftl.Fetch, now.Fetched, now.ToFetch)
-		p.progress(r, ftl.Unpack, now.Written, now.ToWrite)
-	}
+func (p *pkg) watch(r revision.Revision, now archive.Progress) {
+	p.progress(r, ftl.Fetch, now.Fetched, now.ToFetch)
+	p.progress(r, ftl.Unpack, now.Written, now.ToWrite)
 }
 
 // watched tells of the reading of a whole archive.

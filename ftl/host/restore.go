@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -29,7 +30,15 @@ func (p *pkg) restore(ctx context.Context, bucket store.Bucket, manifest master.
 	packed := func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
 		return openArchive(ctx, bucket, manifest, store.GetOptions{Offset: offset, Length: length})
 	}
-	return archive.Restore(ctx, index, packed, root, trees, p.watch(manifest.Revision))
+	behind, err := durable.WriteBehind(stage)
+	if err != nil {
+		return err
+	}
+	watch := func(now archive.Progress) {
+		behind.Wrote(now.Written)
+		p.watch(manifest.Revision, now)
+	}
+	return errors.Join(archive.Restore(ctx, index, packed, root, trees, watch), behind.End())
 }
 
 // maxTrees is how many ready revisions are searched for content. The active one

@@ -1,0 +1,63 @@
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// behindStep is how many bytes are written between two syncs, at least.
+const behindStep = 16 << 20
+
+// Behind has the kernel write a tree to disk while the tree is made, so that
+// SyncTree has less to wait for at its end.
+type Behind struct {
+	dir     *os.File
+	due     chan struct{} // a sync is, once the one under way has ended
+	ended   chan struct{}
+	written atomic.Int64 // when a sync was due last
+	err     error
+}
+
+// WriteBehind begins to write behind who makes the tree under root.
+func WriteBehind(root string) (*Behind, error) {
+	dir, err := os.Open(root)
+	if err != nil {
+		return nil, err
+	}
+	b := &Behind{dir: dir, due: make(chan struct{}, 1), ended: make(chan struct{})}
+	go func() {
+		defer close(b.ended)
+		for range b.due {
+			if err := unix.Syncfs(int(dir.Fd())); err != nil && !errors.Is(err, unix.ENOSYS) && b.err == nil {
+				b.err = fmt.Errorf("sync the file system of %s: %w", root, err)
+			}
+		}
+	}()
+	return b, nil
+}
+
+// Wrote says how many bytes the tree has by now. Several goroutines may call it
+// at once, but not together with End.
+func (b *Behind) Wrote(total int64) {
+	last := b.written.Load()
+	if total < last+behindStep || !b.written.CompareAndSwap(last, total) {
+		return
+	}
+	select {
+	case b.due <- struct{}{}:
+	default:
+	}
+}
+
+// End returns once nothing is under way any more. The kernel tells of a failure
+// to write back once, so after an error of End the tree is not on disk, whatever
+// SyncTree says of it.
+func (b *Behind) End() error {
+	close(b.due)
+	<-b.ended
+	return errors.Join(b.err, b.dir.Close())
+}
