@@ -202,6 +202,7 @@ func (f *fetcher) unpack(ctx context.Context, member int) error {
 
 // inflater decompresses members, one at a time.
 type inflater struct {
+	fast    *inflate // of gzip
 	gzip    *gzip.Reader
 	zstd    *zstd.Decoder
 	content []byte
@@ -214,7 +215,7 @@ func (x *inflater) member(packed []byte, size int64) (_ []byte, err error) {
 	}
 	x.content = x.content[:0]
 	if len(packed) > 2 && packed[0] == 0x1f && packed[1] == 0x8b {
-		err = x.inflateGzip(packed)
+		err = x.inflateGzip(packed, size)
 	} else {
 		err = x.inflateZstd(packed)
 	}
@@ -227,7 +228,14 @@ func (x *inflater) member(packed []byte, size int64) (_ []byte, err error) {
 	return x.content, nil
 }
 
-func (x *inflater) inflateGzip(packed []byte) (err error) {
+func (x *inflater) inflateGzip(packed []byte, size int64) (err error) {
+	if x.fast == nil {
+		x.fast = new(inflate)
+	}
+	if size <= memberSize && x.fast.member(packed, x.content[:size]) {
+		x.content = x.content[:size]
+		return nil
+	}
 	r := bytes.NewReader(packed)
 	if x.gzip == nil {
 		x.gzip, err = gzip.NewReader(r)
