@@ -8,8 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// maxLine is the length, in bytes, above which a line is shown in pieces.
-const maxLine = 4096
+const (
+	maxLine  = 4096     // the length, in bytes, above which a line is shown in pieces
+	maxWrite = 64 << 10 // about how many bytes are written at a time
+)
 
 // An annotator writes text as whole lines, each behind a prefix and made
 // harmless. A line without an end is kept back until flush.
@@ -17,54 +19,62 @@ type annotator struct {
 	out    io.Writer
 	prefix string
 	line   []byte // the beginning of a line, at most maxLine bytes between writes
+	shown  []byte // lines that wait to be written, none between writes
 }
 
 func (a *annotator) write(text []byte) {
-	var shown []byte
 	for len(text) > 0 {
 		line, rest, ended := bytes.Cut(text, []byte("\n"))
 		a.line = append(a.line, line...)
 		for len(a.line) > maxLine {
-			shown = a.appendLine(shown, wholeRunes(a.line, maxLine))
+			a.show(wholeRunes(a.line, maxLine))
 		}
 		if ended {
-			shown = a.appendLine(shown, len(a.line))
+			a.show(len(a.line))
 		}
 		text = rest
 	}
-	a.emit(shown)
+	a.emit()
 }
 
 // flush shows the beginning of a line as a line.
 func (a *annotator) flush() {
 	if len(a.line) > 0 {
-		a.emit(a.appendLine(nil, len(a.line)))
+		a.show(len(a.line))
+		a.emit()
 	}
 }
 
 // note shows a line of ftl's own.
 func (a *annotator) note(text string) {
 	a.flush()
-	a.emit([]byte(a.prefix + text + "\n"))
+	a.shown = append(append(append(a.shown, a.prefix...), text...), '\n')
+	a.emit()
 }
 
-// appendLine moves the first n bytes of the line to shown.
-func (a *annotator) appendLine(shown []byte, n int) []byte {
-	shown = append(shown, a.prefix...)
-	shown = appendHarmless(shown, bytes.TrimRight(a.line[:n], "\r"))
+// show moves the first n bytes of the line to shown, as a line. An empty line
+// gets many times longer by its prefix, so a flood of them is written piece by
+// piece.
+func (a *annotator) show(n int) {
+	a.shown = append(a.shown, a.prefix...)
+	a.shown = appendHarmless(a.shown, bytes.TrimRight(a.line[:n], "\r"))
+	a.shown = append(a.shown, '\n')
 	a.line = a.line[:copy(a.line, a.line[n:])]
-	return append(shown, '\n')
+	if len(a.shown) >= maxWrite {
+		a.emit()
+	}
 }
 
 // emit writes, and gives up an output that fails: nobody reads it any more, and
 // the hook must not suffer from that.
-func (a *annotator) emit(shown []byte) {
-	if len(shown) == 0 {
+func (a *annotator) emit() {
+	if len(a.shown) == 0 {
 		return
 	}
-	if _, err := a.out.Write(shown); err != nil {
+	if _, err := a.out.Write(a.shown); err != nil {
 		a.out = io.Discard
 	}
+	a.shown = a.shown[:0]
 }
 
 // wholeRunes returns how many of the first n bytes of line, which has more, are

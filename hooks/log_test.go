@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -311,5 +312,30 @@ func mustDo(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// sizes notes how long each write is.
+type sizes []int
+
+func (s *sizes) Write(p []byte) (int, error) {
+	*s = append(*s, len(p))
+	return len(p), nil
+}
+
+func TestFloodOfEmptyLinesIsWrittenPieceByPiece(t *testing.T) {
+	const lines = 1 << 20
+	var out sizes
+	a := &annotator{out: &out, prefix: "my_site.2026112145296Wq post-sync | "}
+	a.write(bytes.Repeat([]byte("\n"), lines))
+	total := 0
+	for _, size := range out {
+		total += size
+	}
+	if want := lines * (len(a.prefix) + 1); total != want {
+		t.Errorf("%d bytes written, want %d", total, want)
+	}
+	if longest := slices.Max(out); longest > maxWrite+maxLine {
+		t.Errorf("%d bytes written at a time, want about %d", longest, maxWrite)
 	}
 }

@@ -1,10 +1,10 @@
 package host
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/revision"
@@ -18,7 +18,7 @@ import (
 type hookSteps struct {
 	pkg    *pkg
 	of     revision.Revision
-	prefix string // of each line, as package hooks writes it
+	prefix []byte // of each line, as package hooks writes it
 	out    io.Writer
 }
 
@@ -28,28 +28,47 @@ func (p *pkg) hookOutput(run hookRun) io.Writer {
 	if out == nil {
 		out = io.Discard
 	}
-	return &hookSteps{p, run.of, fmt.Sprintf("%s %s | ", run.of, run.name), out}
+	return &hookSteps{p, run.of, fmt.Appendf(nil, "%s %s | ", run.of, run.name), out}
 }
 
-// Write takes whole lines.
+// Write takes whole lines. It copies none: a hook can print a flood of them.
 func (w *hookSteps) Write(lines []byte) (int, error) {
-	var output strings.Builder
-	for line := range strings.Lines(string(lines)) {
-		if event, ok := w.parse(line); ok {
-			w.pkg.report(event)
+	passed, next := 0, 0
+	for next < len(lines) {
+		begin := next
+		if end := bytes.IndexByte(lines[begin:], '\n'); end >= 0 {
+			next = begin + end + 1
 		} else {
-			output.WriteString(line)
+			next = len(lines)
 		}
+		event, ok := w.parse(lines[begin:next])
+		if !ok {
+			continue
+		}
+		if err := w.pass(lines[passed:begin]); err != nil {
+			return 0, err
+		}
+		passed = next
+		w.pkg.report(event)
 	}
-	if _, err := io.WriteString(w.out, output.String()); err != nil {
+	if err := w.pass(lines[passed:]); err != nil {
 		return 0, err
 	}
 	return len(lines), nil
 }
 
-func (w *hookSteps) parse(line string) (ftl.Event, bool) {
-	text, ours := strings.CutPrefix(line, w.prefix)
-	if !ours || !strings.HasPrefix(text, "{") {
+// pass passes lines on that are no steps.
+func (w *hookSteps) pass(lines []byte) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	_, err := w.out.Write(lines)
+	return err
+}
+
+func (w *hookSteps) parse(line []byte) (ftl.Event, bool) {
+	text, ours := bytes.CutPrefix(line, w.prefix)
+	if !ours || !bytes.HasPrefix(text, []byte("{")) {
 		return ftl.Event{}, false
 	}
 	var step struct {
@@ -57,7 +76,7 @@ func (w *hookSteps) parse(line string) (ftl.Event, bool) {
 		State   ftl.State `json:"state"`
 		Message string    `json:"message"`
 	}
-	if json.Unmarshal([]byte(text), &step) != nil || step.Name == "" {
+	if json.Unmarshal(text, &step) != nil || step.Name == "" {
 		return ftl.Event{}, false
 	}
 	switch step.State {
