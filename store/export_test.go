@@ -22,5 +22,12 @@ func Shrunk() Options {
 	}}
 }
 
+// InOnePut returns options that send up to so many bytes in one PUT.
+func InOnePut(o Options, single int64) Options {
+	limits := *o.limits
+	limits.single = single
+	return Options{limits: &limits}
+}
+
 // BucketName returns the name of an S3 bucket.
 func BucketName(b Bucket) string { return b.(*s3Bucket).name }
