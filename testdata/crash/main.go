@@ -10,13 +10,14 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 )
 
 func main() {
 	var opts options
-	flag.Float64Var(&opts.scale, "scale", 1, "how much to try: 1 is for each change of the code, 16 tries every point in every mode")
+	flag.Float64Var(&opts.scale, "scale", defaultScale(), "how much to try: 1 is for each change of the code, 16 tries every point in every mode; the default is FTL_TEST_SCALE")
 	flag.StringVar(&opts.run, "run", "", "run only the scenarios that `regexp` matches")
 	flag.StringVar(&opts.parts, "parts", "order|crashes|again|errors|full|mutations", "run only the parts that `regexp` matches")
 	flag.StringVar(&opts.dir, "dir", defaultDir(), "the `directory` to work in")
@@ -41,6 +42,15 @@ type options struct {
 	dir     string
 	workers int
 	seed    uint64
+}
+
+// defaultScale is the variable that all tests have in common.
+func defaultScale() float64 {
+	scale, err := strconv.ParseFloat(os.Getenv("FTL_TEST_SCALE"), 64)
+	if err != nil || scale <= 0 {
+		return 1
+	}
+	return scale
 }
 
 // defaultDir is in memory, where there is such a place: what counts is what

@@ -18,6 +18,7 @@ type mutation struct {
 	scenario string
 	mode     mode
 	kind     string // the file system that shows it; "" is none, but the order of the calls does
+	near     int    // the change from which on a crash may show it, to begin there; 0 is anywhere
 }
 
 // edit replaces a text of a source file, wherever it is. It has to be there.
@@ -28,26 +29,26 @@ var mutations = []mutation{
 		{"ftl/durable/durable.go", "(*os.File).Sync)", "func(*os.File) error { return nil })"},
 		{"ftl/durable/durable.go", "err := dir.Sync()", "err := error(nil)"},
 		{"ftl/durable/tree_linux.go", "err = unix.Syncfs(int(dir.Fd()))", "err = nil"},
-	}, "sync and blessing", modes[1], "ext4"},
+	}, "sync and blessing", modes[1], "ext4", 15},
 	{"no sync after post-sync", []edit{
 		{"ftl/host/obtain.go", "err := durable.SyncTree(p.revisionDir(r))", "err := func() error { _ = durable.SyncTree; return nil }()"},
-	}, "upgrade", modes[1], "ext4"},
+	}, "upgrade", modes[1], "ext4", 90},
 	{"the state is not synced", []edit{
 		{"ftl/host/statefile.go", "durable.WriteFile(", "durable.ReplaceFile("},
-	}, "sync and blessing", modes[1], "xfs"},
+	}, "sync and blessing", modes[1], "xfs", 15},
 	{"no directory is synced", []edit{
 		{"ftl/durable/durable.go", "err := dir.Sync()", "err := error(nil)"},
-	}, "sync and blessing", mode{name: "none"}, ""},
+	}, "sync and blessing", mode{name: "none"}, "", 0},
 	{"no journal of a jump", []edit{
 		{"ftl/host/jump.go", "\t\tst.Jump.Rounds++\n\t}\n\treturn p.writeState(st)", "\t\tst.Jump.Rounds++\n\t}\n\treturn nil"},
-	}, "sync and blessing", modes[0], "ext4"},
+	}, "sync and blessing", modes[0], "ext4", 165},
 	{"a link is removed and made anew", []edit{
 		{"ftl/durable/durable.go", "if err := os.Rename(temporary, path); err", "os.Remove(path)\n\tif err := os.Rename(temporary, path); err"},
-	}, "jump", modes[0], "ext4"},
+	}, "jump", modes[0], "ext4", 65},
 	{"a directory is a ready revision", []edit{
 		{"ftl/host/statefile.go", "\treturn st, nil\n}\n\n// parse",
 			"\tlocal, err := p.local()\n\tfor _, r := range local {\n\t\tst.Ready[r] = ready{}\n\t}\n\treturn st, err\n}\n\n// parse"},
-	}, "upgrade", modes[0], "ext4"},
+	}, "upgrade", modes[0], "ext4", 50},
 }
 
 // mutations builds each fault into ftl and crashes that. It counts as failed
@@ -100,12 +101,24 @@ func (h *harness) mutate(ctx context.Context, w *worker, m *mutation) error {
 }
 
 // crashMutant counts at how many points a crash shows the fault, up to the first
-// one if that is enough.
+// one if that is enough. Then it begins where that is likely.
 func (h *host) crashMutant(want *expectation, m *mutation, once bool) (points, noticed int, first string, err error) {
-	for moment := 1; ; moment++ {
+	near := 1
+	if once {
+		near = max(1, m.near)
+	}
+	wrapped := false
+	for moment := near; !wrapped || moment < near; moment++ {
 		reached, found, err := h.crash(want, m.mode, []int{moment})
-		if err != nil || !reached {
+		if err != nil {
 			return points, noticed, first, err
+		}
+		if !reached {
+			if wrapped || near == 1 {
+				break
+			}
+			moment, wrapped = 0, true
+			continue
 		}
 		points++
 		if len(found) == 0 {
@@ -118,6 +131,7 @@ func (h *host) crashMutant(want *expectation, m *mutation, once bool) (points, n
 			return points, noticed, first, h.ctx.Err()
 		}
 	}
+	return points, noticed, first, nil
 }
 
 // notice counts a fault, and tells what showed it.
