@@ -144,6 +144,10 @@ func TestBadHooks(t *testing.T) {
 		if b.hangs && (e.took < timeout || e.took > timeout+grace+5*time.Second) {
 			c.errorf("it took %v", e.took)
 		}
+		const room = 64 << 20
+		if !raceDetector && e.peak > max(room, h.ownPeak()) {
+			c.errorf("it took %d MiB of memory", e.peak>>20)
+		}
 		logs, _ := filepath.Glob(filepath.Join(h.root, "my_site", ".ftl", "log", "*"))
 		for _, log := range logs {
 			if info, err := os.Stat(log); err == nil && info.Size() > 16<<20 {

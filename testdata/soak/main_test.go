@@ -179,6 +179,7 @@ type ended struct {
 	code           int // as a shell shows it: 128+n after signal n
 	stdout, stderr string
 	took           time.Duration
+	peak           int64 // bytes of memory; not below this program's own, which starts it
 }
 
 func (e ended) String() string {
@@ -212,7 +213,18 @@ func (c *check) execute(env []string, args ...string) ended {
 		c.errorf("%q hung for %v\n%s", args, limit, stderr.String())
 	}
 	e := ended{code: endOf(command.ProcessState), stdout: stdout.String(), stderr: stderr.String(), took: time.Since(started)}
+	if usage, ok := command.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		e.peak = usage.Maxrss << 10
+	}
 	return e
+}
+
+// ownPeak is the most memory that this program has held, in bytes.
+func (c *check) ownPeak() int64 {
+	c.Helper()
+	var usage syscall.Rusage
+	c.must(syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	return usage.Maxrss << 10
 }
 
 // buffer keeps the beginning of what is written to it.
