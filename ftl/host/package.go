@@ -109,10 +109,10 @@ func (p *pkg) flip(to links) error {
 // pointLink makes a link point to r, or be absent where r is zero.
 func (p *pkg) pointLink(path string, r revision.Revision) error {
 	if r == (revision.Revision{}) {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil
 		}
-		return nil
+		return os.Remove(path)
 	}
 	return p.withReserve(func() error { return durable.ReplaceLink(filepath.Join("revs", r.ID()), path) })
 }

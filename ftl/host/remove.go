@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/rhettg/ftl/ftl"
@@ -221,8 +222,8 @@ func (h *Host) RemovePackage(ctx context.Context, name revision.Package, opts Re
 	}
 	return p.change(ctx, func(l *lock, st *state) error {
 		unJumpFailed := p.unJumpForGood(ctx, l, st)
-		if interrupted(unJumpFailed) {
-			return unJumpFailed
+		if unJumpFailed != nil && (!hookFailed(unJumpFailed) || interrupted(unJumpFailed)) {
+			return unJumpFailed // it did not run to its end
 		}
 		for _, r := range st.readyRevisions() {
 			if err := p.preRemove(ctx, l, st, r, opts); err != nil {
@@ -266,7 +267,10 @@ func (p *pkg) startAgain(ctx context.Context, l *lock, st *state) error {
 // is, the directory goes too: it is renamed first, so that it is never there in
 // part. Otherwise the state stays, which says that the package was removed.
 func (p *pkg) removeDir() error {
-	os.Remove(p.shared()) // fails when something is in it
+	err := syscall.Rmdir(p.shared())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrPermission) { // ErrExist: something is in it
+		return &fs.PathError{Op: "rmdir", Path: p.shared(), Err: err}
+	}
 	if _, err := os.Lstat(p.shared()); errors.Is(err, fs.ErrNotExist) {
 		gone := filepath.Join(p.host.Root, removedName(p.name))
 		err := os.Rename(p.dir, gone)
