@@ -191,6 +191,10 @@ func hostileTable() []hostile {
 	star = table[len(table)-1].content
 	copy(star[508:], "tar\x00")
 	sum(star[:blockSize])
+	row("dialect: NULs before the mode", "read alike", file("f"))
+	nuls := table[len(table)-1].content
+	copy(nuls[100:], "\x00\x000644\x00\x00")
+	sum(nuls[:blockSize])
 	row("old directory", "", item{name: "d/", flag: 1, mode: 0o755})
 	h := table[len(table)-1].content // flag NUL cannot be asked of item
 	h[156] = 0
