@@ -268,8 +268,12 @@ func (p *pkg) startAgain(ctx context.Context, l *lock, st *state) error {
 // part. Otherwise the state stays, which says that the package was removed.
 func (p *pkg) removeDir() error {
 	err := syscall.Rmdir(p.shared())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrPermission) { // ErrExist: something is in it
-		return &fs.PathError{Op: "rmdir", Path: p.shared(), Err: err}
+	if errors.Is(err, syscall.ENOTDIR) {
+		err = os.Remove(p.shared()) // a link to where the files really are
+	}
+	kept := errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrPermission) // something is in it, or it is somebody else's
+	if err != nil && !kept && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove %s: %w", p.shared(), err)
 	}
 	if _, err := os.Lstat(p.shared()); errors.Is(err, fs.ErrNotExist) {
 		gone := filepath.Join(p.host.Root, removedName(p.name))
