@@ -15,11 +15,11 @@ const behindStep = 16 << 20
 // Behind has the kernel write a tree to disk while the tree is made, so that
 // SyncTree has less to wait for at its end.
 type Behind struct {
-	dir     *os.File
 	due     chan struct{} // a sync is, once the one under way has ended
 	ended   chan struct{}
 	written atomic.Int64 // when a sync was due last
-	err     error
+	err     error        // of the first sync that failed
+	close   func() error
 }
 
 // WriteBehind begins to write behind who makes the tree under root.
@@ -28,16 +28,28 @@ func WriteBehind(root string) (*Behind, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Behind{dir: dir, due: make(chan struct{}, 1), ended: make(chan struct{})}
+	b := writeBehind(func() error {
+		err := unix.Syncfs(int(dir.Fd()))
+		if err == nil || errors.Is(err, unix.ENOSYS) { // SyncTree has another way then
+			return nil
+		}
+		return fmt.Errorf("sync the file system of %s: %w", root, err)
+	})
+	b.close = dir.Close
+	return b, nil
+}
+
+func writeBehind(sync func() error) *Behind {
+	b := &Behind{due: make(chan struct{}, 1), ended: make(chan struct{}), close: func() error { return nil }}
 	go func() {
 		defer close(b.ended)
 		for range b.due {
-			if err := unix.Syncfs(int(dir.Fd())); err != nil && !errors.Is(err, unix.ENOSYS) && b.err == nil {
-				b.err = fmt.Errorf("sync the file system of %s: %w", root, err)
+			if err := sync(); b.err == nil {
+				b.err = err
 			}
 		}
 	}()
-	return b, nil
+	return b
 }
 
 // Wrote says how many bytes the tree has by now. Several goroutines may call it
@@ -59,5 +71,5 @@ func (b *Behind) Wrote(total int64) {
 func (b *Behind) End() error {
 	close(b.due)
 	<-b.ended
-	return errors.Join(b.err, b.dir.Close())
+	return errors.Join(b.err, b.close())
 }
