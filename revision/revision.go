@@ -70,7 +70,7 @@ type Revision struct {
 }
 
 // Parse returns the revision called s: a package's name, a ".", and an id of
-// letters, digits, "_" and "-", at most [MaxName] bytes. The id "rev" is not
+// letters, digits, "_", "-" and "~", at most [MaxName] bytes. The id "rev" is not
 // one: it is how the bucket names a package's marker.
 func Parse(s string) (Revision, error) {
 	name, id, found := strings.Cut(s, ".")
@@ -96,8 +96,8 @@ func (p Package) Revision(id string) (Revision, error) {
 		return Revision{}, fmt.Errorf("revision %q: the id is longer than %d bytes", name, MaxName)
 	case id == "rev":
 		return Revision{}, fmt.Errorf("revision %q is the name of the marker, not of a revision", name)
-	case !allWordBytes(id):
-		return Revision{}, fmt.Errorf("revision %q: the id has a character other than letters, digits, _ and -", name)
+	case !allWordBytes(strings.ReplaceAll(id, "~", "_")):
+		return Revision{}, fmt.Errorf("revision %q: the id has a character other than letters, digits, _, - and ~", name)
 	}
 	return Revision{p, id}, nil
 }
@@ -130,9 +130,10 @@ func (r Revision) String() string {
 }
 
 // Time returns the second in which r was spooled, and false where the id is
-// not of the form that [New] makes.
+// not of the form that [New] makes. The FTL of 2014 made the same form, with "_"
+// and "~" among the last two characters.
 func (r Revision) Time() (time.Time, bool) {
-	if len(r.id) != idLength || !isAlphanumeric(r.id[idLength-2]) || !isAlphanumeric(r.id[idLength-1]) {
+	if len(r.id) != idLength || strings.Contains(r.id[idLength-2:], "-") {
 		return time.Time{}, false
 	}
 	day, err := time.Parse(dateLayout, r.id[:8])

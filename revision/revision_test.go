@@ -13,7 +13,7 @@ import (
 func TestParse(t *testing.T) {
 	long := strings.Repeat("a", revision.MaxName)
 	for _, name := range []string{
-		"my_site.2026112145296Wq", "a.b", "A-1.x_Y-z", "0.0", long + "." + long, "rev.1", "my_site.revision",
+		"my_site.2026112145296Wq", "a.b", "A-1.x_Y-z", "0.0", long + "." + long, "rev.1", "my_site.revision", "my_site.2013112545296~_", "a.~",
 	} {
 		r, err := revision.Parse(name)
 		if err != nil {
@@ -28,7 +28,7 @@ func TestParse(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"", "pkg", "pkg.", ".id", "pkg.rev", "-p.1", "_p.1", "p/q.1", "p.1/2", "p.1.2", "p.a b", "p p.1", "p.\n", "p.é",
+		"", "pkg", "pkg.", ".id", "pkg.rev", "-p.1", "_p.1", "p/q.1", "p.1/2", "p.1.2", "~p.1", "p.a b", "p p.1", "p.\n", "p.é",
 		"../x.1", "..", long + "a.1", "p." + long + "a",
 	} {
 		if r, err := revision.Parse(name); err == nil {
@@ -37,7 +37,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// In the original tool, "jump pkg." was accepted and went to nowhere.
+// The original tool accepted "jump pkg.", and made a link that led to nothing.
 func TestParseRefusesEmptyID(t *testing.T) {
 	if _, err := revision.Parse("pkg."); err == nil || !strings.Contains(err.Error(), "no id") {
 		t.Errorf(`Parse("pkg."): got %v, want an error that says there is no id`, err)
@@ -67,7 +67,7 @@ func TestNew(t *testing.T) {
 
 func TestTimeOfOtherForms(t *testing.T) {
 	for _, id := range []string{
-		"1", "2026132145296Wq", "2026022945296Wq", "2026112186400Wq", "2026112145296W_", "2026112145296Wqq", "20261121-5296Wq",
+		"1", "2026132145296Wq", "2026022945296Wq", "2026112186400Wq", "2026112145296W-", "2026112145296Wqq", "20261121-5296Wq",
 	} {
 		r := mustParse(t, "p."+id)
 		if at, ok := r.Time(); ok {
@@ -80,7 +80,7 @@ func TestCompareIsTimeOrder(t *testing.T) {
 	sorted := []string{
 		"a.zzz", "a.2026112145296Wq", // another package first, whatever its age
 		"b.20", "b.release-1", "b.v2", "b.zzz", // other forms are older than all of this form
-		"b.2025123186399zz", "b.2026010100000AA", "b.2026112145296Wp", "b.2026112145296Wq", "b.202611214529700",
+		"b.2025123186399zz", "b.2026010100000AA", "b.2026112145296Wp", "b.2026112145296Wq", "b.2026112145296_Z", "b.2026112145296~0", "b.202611214529700",
 	}
 	var revisions []revision.Revision
 	for _, name := range sorted {
@@ -114,7 +114,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// Whatever Parse accepts is safe as a single file name and comes back as it was.
+// Whatever Parse accepts is safe as a single file name, and String returns it unchanged.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{"my_site.2026112145296Wq", "a.b", "pkg.", "../x.1", "p.rev"} {
 		f.Add(seed)
