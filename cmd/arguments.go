@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -42,7 +41,11 @@ func none(_ *cobra.Command, args []string) error {
 func parseRevision(arg string) (revision.Revision, error) {
 	r, err := revision.Parse(arg)
 	if err != nil {
-		return r, usage(err, "ftl list PACKAGE shows the revisions of this host, ftl list --master PACKAGE the bucket's")
+		name := "PACKAGE"
+		if pkg, err := revision.ParsePackage(arg); err == nil { // which has revisions
+			name = pkg.String()
+		}
+		return r, usage(err, fmt.Sprintf("ftl list %s shows the revisions of this host, ftl list --master %[1]s the bucket's", name))
 	}
 	return r, nil
 }
@@ -55,15 +58,14 @@ func parsePackage(arg string) (revision.Package, error) {
 	return pkg, nil
 }
 
-// onlyWith refuses flags that mean nothing without --master, or with it.
-func onlyWith(command *cobra.Command, master bool, flags ...string) error {
-	for _, name := range flags {
-		if command.Flags().Changed(name) {
-			if master {
-				return usage(errors.New("--"+name+" needs --master"), command.CommandPath()+" --help")
-			}
-			return usage(errors.New("--"+name+" does not go with --master"), command.CommandPath()+" --help")
+func parsePackages(args []string) ([]revision.Package, error) {
+	var packages []revision.Package
+	for _, arg := range args {
+		pkg, err := parsePackage(arg)
+		if err != nil {
+			return nil, err
 		}
+		packages = append(packages, pkg)
 	}
-	return nil
+	return packages, nil
 }

@@ -10,17 +10,14 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/rhettg/ftl/ftl/host"
-	"github.com/rhettg/ftl/ftl/master"
 	"github.com/rhettg/ftl/revision"
 )
 
-// completionLimit is how long a completion may keep somebody waiting at a
-// prompt.
+// completionLimit is how long a completion may keep somebody waiting at a prompt.
 const completionLimit = 2 * time.Second
 
-// completeArguments gives a command the completion of what its usage line says
-// that it takes: PACKAGE, REVISION, or files.
+// completeArguments gives a command the completion of what its usage line says that it takes:
+// PACKAGE, REVISION, or files.
 func (p *Program) completeArguments(command *cobra.Command) {
 	if command.ValidArgsFunction != nil || strings.Contains(command.Use, "FILE") {
 		return
@@ -28,8 +25,8 @@ func (p *Program) completeArguments(command *cobra.Command) {
 	wants := wanted{
 		packages:  strings.Contains(command.Use, "PACKAGE"),
 		revisions: strings.Contains(command.Use, "REVISION"),
-		many:      strings.Contains(command.Use, "..."),
-		onMaster:  strings.Contains(command.Use, "--master"),
+		many:      strings.Contains(command.Use, "...") || strings.Count(command.Use, "REVISION") > 1,
+		onMaster:  strings.Contains(command.Use, "--master") || command.Name() == "subscribe",
 	}
 	command.ValidArgsFunction = func(command *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 && !wants.many {
@@ -41,8 +38,8 @@ func (p *Program) completeArguments(command *cobra.Command) {
 	}
 }
 
-// completeFlags keeps the shell from offering files for the values of flags,
-// but for those that are paths.
+// completeFlags keeps the shell from offering files for the values of flags, but for those that are
+// paths.
 func completeFlags(command *cobra.Command) {
 	command.Flags().VisitAll(func(flag *pflag.Flag) {
 		complete := cobra.NoFileCompletions
@@ -63,16 +60,8 @@ type wanted struct {
 	onMaster            bool // the command knows the bucket only
 }
 
-// A catalog is where packages and revisions are looked up: the host, or the
-// bucket.
-type catalog interface {
-	packages(context.Context) ([]revision.Package, error)
-	revisions(context.Context, revision.Package) ([]host.Listed, error)
-}
-
-// completeInTime returns the words that may stand for the one that has been
-// begun. Whatever is wrong, or takes too long, it is silent: a prompt is no
-// place for errors.
+// completeInTime returns the words that may stand for the one that has been begun. Whatever is
+// wrong, or takes too long, it is silent: a prompt is no place for errors.
 func (p *Program) completeInTime(command *cobra.Command, wants wanted, word string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(command.Context(), completionLimit)
 	defer cancel()
@@ -81,11 +70,11 @@ func (p *Program) completeInTime(command *cobra.Command, wants wanted, word stri
 		directive cobra.ShellCompDirective
 	}
 	answers := make(chan answer, 1)
-	// A directory on a network that is gone ignores the context, and so it is
-	// not waited for: the process ends with the completion.
+	// A directory on a network that is gone ignores the context, and so it is not waited for: the
+	// process ends with the completion.
 	go func() {
 		var found answer
-		if from, err := p.catalog(ctx, command, wants); err == nil {
+		if from, err := p.silentInventory(ctx, command, wants); err == nil {
 			found.words, found.directive = wants.complete(ctx, from, word)
 		}
 		answers <- found
@@ -98,19 +87,23 @@ func (p *Program) completeInTime(command *cobra.Command, wants wanted, word stri
 	}
 }
 
-func (p *Program) catalog(ctx context.Context, command *cobra.Command, wants wanted) (catalog, error) {
-	silent := &Program{Stdout: io.Discard, Stderr: io.Discard, Getenv: p.Getenv}
-	if flag := command.Flags().Lookup("master"); wants.onMaster || flag != nil && flag.Value.String() == "true" {
-		m, err := silent.master(ctx, command)
-		return masterCatalog{m}, err
+// silentInventory returns what a command that is being completed would look into. It prints
+// nothing.
+func (p *Program) silentInventory(ctx context.Context, command *cobra.Command, wants wanted) (inventory, error) {
+	silent := &Program{Stdout: io.Discard, Stderr: io.Discard, Environ: p.Environ}
+	s := settings{onMaster: wants.onMaster}
+	if flag := command.Flags().Lookup(flagMaster); flag != nil && flag.Value.String() == "true" {
+		s.onMaster = true
 	}
-	h, err := silent.host(command)
-	return hostCatalog{h}, err
+	if err := silent.read(&s, command.Flags(), settingRoot, settingBucket); err != nil {
+		return nil, err
+	}
+	return silent.inventory(ctx, s)
 }
 
-// complete returns what there is for a word. Where only a revision will do and
-// several packages are possible, it is their names with the dot behind.
-func (w wanted) complete(ctx context.Context, from catalog, word string) ([]string, cobra.ShellCompDirective) {
+// complete returns what there is for a word. Where only a revision will do and several packages are
+// possible, it is their names with the dot behind.
+func (w wanted) complete(ctx context.Context, from inventory, word string) ([]string, cobra.ShellCompDirective) {
 	if !w.packages && !w.revisions {
 		return nil, 0
 	}
@@ -141,7 +134,7 @@ func (w wanted) complete(ctx context.Context, from catalog, word string) ([]stri
 }
 
 // completeRevisions returns the revisions of a package, newest first.
-func completeRevisions(ctx context.Context, from catalog, name string) ([]string, cobra.ShellCompDirective) {
+func completeRevisions(ctx context.Context, from inventory, name string) ([]string, cobra.ShellCompDirective) {
 	pkg, err := revision.ParsePackage(name)
 	if err != nil {
 		return nil, 0
@@ -162,32 +155,4 @@ func completeRevisions(ctx context.Context, from catalog, name string) ([]string
 		words = append(words, word)
 	}
 	return words, cobra.ShellCompDirectiveKeepOrder
-}
-
-type hostCatalog struct{ *host.Host }
-
-func (c hostCatalog) packages(context.Context) ([]revision.Package, error) { return c.Packages() }
-
-func (c hostCatalog) revisions(_ context.Context, pkg revision.Package) ([]host.Listed, error) {
-	return c.Revisions(pkg)
-}
-
-type masterCatalog struct{ *master.Master }
-
-func (c masterCatalog) packages(ctx context.Context) ([]revision.Package, error) {
-	return master.Packages(ctx, c.Bucket)
-}
-
-func (c masterCatalog) revisions(ctx context.Context, pkg revision.Package) ([]host.Listed, error) {
-	revisions, marker, err := c.Revisions(ctx, pkg)
-	if err != nil {
-		return nil, err
-	}
-	active, _ := marker.Active()
-	previous, _ := marker.Previous()
-	listed := make([]host.Listed, len(revisions))
-	for i, r := range revisions {
-		listed[i] = host.Listed{Revision: r, Active: r == active.Revision, Previous: r == previous.Revision}
-	}
-	return listed, nil
 }

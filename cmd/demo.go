@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,11 +19,14 @@ func (p *Program) newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "Show the whole life of a package in a temporary directory",
 		Long: `Demo makes a package with hooks, a bucket that is a directory, and two hosts, all in a
-temporary directory, and takes the package through its life: each command is shown as
-you would type it, with what it really prints. It needs nothing but this program.`,
+temporary directory, and takes the package through its life: a deploy, a revision that
+does not pass its check on one host, how that is found out, and the way back. Each
+command is shown as you would type it, with what it really prints. It needs nothing but
+this program.`,
 		Example: `  ftl demo
   ftl demo --keep      # and leave the directory to play with`,
-		Args: none,
+		Args:        none,
+		Annotations: map[string]string{needsNoEnvironment: "", printsText: ""},
 		RunE: func(command *cobra.Command, _ []string) error {
 			return p.demo(command.Context(), keep)
 		},
@@ -30,6 +34,8 @@ you would type it, with what it really prints. It needs nothing but this program
 	command.Flags().BoolVar(&keep, "keep", false, "leave the directory behind")
 	return command
 }
+
+const firstDeployURL = "https://github.com/rhettg/ftl#the-first-deploy"
 
 // demo is the stage of a demonstration: a directory with a bucket, two hosts
 // and the package to deploy.
@@ -55,7 +61,7 @@ func (p *Program) demo(ctx context.Context, keep bool) (err error) {
 		}
 	}()
 	for _, scene := range []func() error{
-		d.makeStage, d.firstDeploy, d.secondRevision, d.refusedRevision, d.wayBack, d.finalTree,
+		d.makeStage, d.firstDeploy, d.secondRevision, d.rolledBack, d.findOut, d.wayBack, d.finalTree,
 	} {
 		if err := scene(); err != nil {
 			return err
@@ -65,6 +71,8 @@ func (p *Program) demo(ctx context.Context, keep bool) (err error) {
 		d.tell("The directory is yours to play with; set the two variables and go on:")
 		d.show("export FTL_BUCKET=file://%s/bucket FTL_ROOT=%s/web1", dir, dir)
 	}
+	d.tell(`From here: "ftl help" lists commands and topics, "ftl help hooks" is the one to read
+first, and a first deploy of your own is in ` + firstDeployURL)
 	return nil
 }
 
@@ -78,14 +86,11 @@ func (d *demo) makeStage() error {
 		}
 	}
 
-	d.tell("The package: a page, and two of the hooks that a package may bring along.")
+	d.tell("The package: a page, and a hook, which runs when a revision has become active.")
 	if err := d.write("my_site/index.html", "Hello from the first revision\n", 0o644); err != nil {
 		return err
 	}
-	if err := d.write("my_site/ftl/post-sync", "#!/bin/sh\necho \"building on $FTL_NODE\"\ntr a-z A-Z <index.html >BANNER\n", 0o755); err != nil {
-		return err
-	}
-	return d.write("my_site/ftl/post-jump", "#!/bin/sh\necho \"$FTL_NODE now serves: $(cat \"$FTL_CURRENT\"/BANNER)\"\n", 0o755)
+	return d.write("my_site/ftl/post-jump", "#!/bin/sh\necho \"$FTL_NODE now serves: $(cat index.html)\"\n", 0o755)
 }
 
 func (d *demo) firstDeploy() error {
@@ -105,11 +110,11 @@ func (d *demo) firstDeploy() error {
 }
 
 func (d *demo) secondRevision() error {
-	d.tell("A second revision. This one comes with a pre-jump that has its doubts on web2.")
+	d.tell("A second revision. It brings a check, which fails on web2.")
 	if err := d.write("my_site/index.html", "Hello from the second revision\n", 0o644); err != nil {
 		return err
 	}
-	if err := d.write("my_site/ftl/pre-jump", "#!/bin/sh\n[ \"$FTL_NODE\" = web1 ] || { echo 'the database is too old here'; exit 1; }\n", 0o755); err != nil {
+	if err := d.write("my_site/ftl/check", "#!/bin/sh\n[ \"$FTL_NODE\" = web1 ] || { echo 'no answer from the page'; exit 1; }\n", 0o755); err != nil {
 		return err
 	}
 	if err := d.spool(); err != nil {
@@ -118,36 +123,39 @@ func (d *demo) secondRevision() error {
 	return d.ftl("", 0, "jump", "--master", d.revisions[1])
 }
 
-func (d *demo) refusedRevision() error {
-	d.tell("web1 follows. On web2 pre-jump fails, so nothing changes there; the exit code tells.")
+func (d *demo) rolledBack() error {
+	d.tell("web1 follows. On web2 the check fails until its time is over, and ftl goes back by itself.")
 	if err := d.ftl("web1", 0, "sync"); err != nil {
 		return err
 	}
-	if err := d.ftl("web2", exitHook, "sync"); err != nil {
+	return d.ftl("web2", exitRolledBack, "sync", "--check-timeout", "1s")
+}
+
+func (d *demo) findOut() error {
+	d.tell("What is the matter with web2? Status is a line for each package, why says the rest.")
+	if err := d.ftl("web2", exitFailed, "status"); err != nil {
 		return err
 	}
-	return d.ftl("web2", 0, "list", "my_site")
+	return d.ftl("web2", 0, "why", "my_site")
 }
 
 func (d *demo) wayBack() error {
-	d.tell("Back to the previous one: on one host at once, or for all of them.")
-	if err := d.ftl("web1", 0, "jump-back", "my_site"); err != nil {
-		return err
-	}
+	d.tell("Back to the previous one, for all hosts; \"ftl jump-back my_site\" does it on one host at once.")
 	if err := d.ftl("", 0, "jump-back", "--master", "my_site"); err != nil {
 		return err
 	}
 	if err := d.syncAll(); err != nil {
 		return err
 	}
-	return d.ftl("", 0, "list", "--master", "my_site")
+	d.tell("Every host keeps a log of what it did.")
+	return d.ftl("web1", 0, "log", "my_site")
 }
 
+// finalTree shows a host's directories as find does.
 func (d *demo) finalTree() error {
-	d.tell("What a host looks like:")
-	d.show("find web1 | sort")
-	root := filepath.Join(d.dir, "web1")
-	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+	d.tell("What a host looks like, but for ftl's own files, whose names begin with a dot:")
+	d.show(`find web1 -maxdepth 3 ! -path '*/.*' -printf '%%p %%l\n' | sort`)
+	return filepath.WalkDir(filepath.Join(d.dir, "web1"), func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -155,16 +163,29 @@ func (d *demo) finalTree() error {
 		if err != nil {
 			return err
 		}
+		if strings.HasPrefix(entry.Name(), ".") {
+			return skip(entry)
+		}
+		target := ""
 		if entry.Type() == fs.ModeSymlink {
-			target, err := os.Readlink(path)
-			if err != nil {
+			if target, err = os.Readlink(path); err != nil {
 				return err
 			}
-			name += " -> " + target
 		}
-		fmt.Fprintln(d.Stdout, name)
+		fmt.Fprintln(d.Stdout, name, target)
+		if strings.Count(name, "/") == 3 {
+			return skip(entry)
+		}
 		return nil
 	})
+}
+
+// skip leaves out what is below a directory.
+func skip(entry fs.DirEntry) error {
+	if entry.IsDir() {
+		return fs.SkipDir
+	}
+	return nil
 }
 
 // spool spools the package, and remembers the revision's name.
@@ -207,23 +228,22 @@ func (d *demo) ftl(host string, want int, args ...string) error {
 
 // run runs a command of this program, with its messages among its data.
 func (d *demo) run(stdout interface{ Write([]byte) (int, error) }, host string, want int, args ...string) error {
-	program := &Program{Stdout: stdout, Stderr: d.Stdout, Getenv: func(key string) string {
-		switch {
-		case key == "FTL_BUCKET":
-			return "file://" + filepath.Join(d.dir, "bucket")
-		case key == "FTL_ROOT" && host != "":
-			return filepath.Join(d.dir, host)
-		case key == "FTL_NODE":
-			return host
-		case strings.HasPrefix(key, "FTL_"):
-			return "" // of the user's, who wants to see a demonstration
-		}
-		return d.Getenv(key)
-	}}
+	program := &Program{Stdout: stdout, Stderr: d.Stdout, Environ: d.environ(host)}
 	if code := program.Run(d.ctx, args); code != want {
 		return fmt.Errorf("demo: ftl %s ended with exit code %d instead of %d", strings.Join(args, " "), code, want)
 	}
 	return nil
+}
+
+// environ is the user's environment without what ftl reads, so that everybody
+// sees the same demonstration.
+func (d *demo) environ(host string) []string {
+	env := slices.DeleteFunc(slices.Clone(d.Environ), func(line string) bool { return strings.HasPrefix(line, "FTL_") })
+	env = append(env, "FTL_ENV_FILE="+envFileNone, "FTL_BUCKET=file://"+filepath.Join(d.dir, "bucket"), "FTL_NODE="+host)
+	if host != "" {
+		env = append(env, "FTL_ROOT="+filepath.Join(d.dir, host))
+	}
+	return env
 }
 
 // write makes a file of the package, and shows how.

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/store"
 )
@@ -38,44 +40,73 @@ func (e *usageError) Unwrap() error { return e.err }
 
 func usage(err error, hint string) error { return &usageError{err, hint} }
 
-// finish tells the user what went wrong, if anything, and returns the exit
-// code: after several failures, that of the first one.
+// finish tells the user what went wrong, if anything, and returns the exit code: after several
+// failures, that of the first one.
 func (p *Program) finish(ctx context.Context, err error) int {
 	if err == nil {
 		return exitDone
 	}
 	failures := ftl.Split(err)
+	for i, failure := range failures {
+		failures[i] = withSignal(ctx, failure)
+	}
+	code, ended := signalCode(failures)
+	if !ended {
+		code = exitCode(failures[0])
+	}
+	end := ending{ExitCode: code}
 	for _, failure := range failures {
-		if isSilent(failure) {
-			continue
-		}
-		p.sayIn(red, "%s", message(ctx, failure))
-		if hint := hintOf(failure); hint != "" {
-			p.say("  %s", strings.ReplaceAll(hint, "\n", "\n  "))
+		if !isSilent(failure) {
+			end.Errors = append(end.Errors, told{failure.Error(), p.hint(failure)})
 		}
 	}
-	if code, ok := signalCode(ctx, failures); ok {
-		return code
-	}
-	return exitCode(failures[0])
+	p.tell(end)
+	return code
 }
 
-// message is the text of a failure. Of one that a signal has caused, it names
-// the signal.
-func message(ctx context.Context, failure error) string {
-	text := failure.Error()
-	if cause, ended := context.Cause(ctx).(signalError); ended {
-		text = strings.ReplaceAll(text, context.Canceled.Error(), cause.Error())
-	}
-	return text
+// An ending says why a command failed. As JSON it is the last line on stderr.
+type ending struct {
+	ExitCode int    `json:"exit_code"`
+	Errors   []told `json:"errors"`
 }
 
-// signalCode is the exit code of a command that a signal has ended, whatever
-// else went wrong before.
-func signalCode(ctx context.Context, failures []error) (int, bool) {
+// told is a failure as the user reads it.
+type told struct {
+	Message string `json:"message"`
+	Hint    string `json:"hint"` // what to do next, often ""
+}
+
+func (p *Program) tell(end ending) {
+	if len(end.Errors) == 0 {
+		return
+	}
+	if p.json {
+		p.sayJSON(end)
+		return
+	}
+	for _, failure := range end.Errors {
+		p.sayIn(red, "%s", failure.Message)
+		if failure.Hint != "" {
+			p.sayHint(failure.Hint)
+		}
+	}
+}
+
+// withSignal adds the signal to a failure that it has caused, where a library says no more than
+// that something was canceled.
+func withSignal(ctx context.Context, failure error) error {
 	cause, ended := context.Cause(ctx).(signalError)
+	if _, told := errors.AsType[signalError](failure); !ended || told || !errors.Is(failure, context.Canceled) {
+		return failure
+	}
+	return fmt.Errorf("%w: %w", failure, cause)
+}
+
+// signalCode is the exit code of a command that a signal has ended, whatever else went wrong
+// before.
+func signalCode(failures []error) (int, bool) {
 	for _, failure := range failures {
-		if ended && errors.Is(failure, context.Canceled) {
+		if cause, ended := errors.AsType[signalError](failure); ended {
 			return exitSignal + int(cause.signal), true
 		}
 	}
@@ -115,6 +146,15 @@ func unreachable(err error) bool {
 	return ok
 }
 
+// hint is what to do next, also where it is a hook that can't reach the bucket.
+func (p *Program) hint(failure error) string {
+	hint := hintOf(failure)
+	if unreachable(failure) && p.Getenv("FTL_HOOK") != "" {
+		hint = strings.TrimPrefix(hint+"\na hook gets no credentials, unless FTL_HOOK_ENV names them: ftl help hooks", "\n")
+	}
+	return hint
+}
+
 func hintOf(err error) string {
 	if failure, ok := errors.AsType[*ftl.Error](err); ok && failure.Hint != "" {
 		return failure.Hint
@@ -138,26 +178,24 @@ func isSilent(err error) bool {
 	return ok
 }
 
-// say writes a line for a person.
-func (p *Program) say(format string, args ...any) { p.sayIn("", format, args...) }
-
-// sayIn writes a line whose first word has a colour, "" for none.
-func (p *Program) sayIn(colour, format string, args ...any) {
-	first := "ftl:"
-	if colour != "" {
-		first = p.coloured(colour, first)
+// afterOutput decides what comes of output that could not be written. Where it tells of what a
+// command has done, that is done.
+func (p *Program) afterOutput(command *cobra.Command, failure error) error {
+	if failure == nil || !changing[command.Name()] || command.Flags().Changed(flagDryRun) {
+		return failure
 	}
-	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
-		fmt.Fprintf(p.Stderr, "%s %s\n", first, line)
-	}
+	p.warn("%v; all is done but for that", failure)
+	return nil
 }
 
-func (p *Program) warn(format string, args ...any) {
-	p.sayIn(yellow, "warning: "+format, args...)
+// changing are the commands that are run for what they change. Of spool, the caller needs the name.
+var changing = map[string]bool{
+	"adopt": true, "advance": true, "clean": true, "finish": true, "halt": true, "hold": true, "jump": true, "jump-back": true,
+	"purge": true, "release": true, "remove": true, "resume": true, "retire": true, "subscribe": true, "sync": true, "unhold": true,
 }
 
-// dataWriter remembers that not all data could be written. A reader that has
-// seen enough and closed the pipe is no failure.
+// dataWriter remembers that not all data could be written. A reader that has seen enough and closed
+// the pipe is no failure.
 type dataWriter struct {
 	io.Writer
 	mu  sync.Mutex // as packages are synced in parallel

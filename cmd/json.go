@@ -1,8 +1,8 @@
 package cmd
 
 import (
-	"encoding/json"
-	"time"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,25 +12,44 @@ import (
 
 const flagJSON = "json"
 
-// addJSON gives a command the flag --json.
-func addJSON(command *cobra.Command) {
-	command.Flags().Bool(flagJSON, false, "print JSON, one value a line")
+// wantsJSON reports whether a command line asks for JSON.
+func wantsJSON(args []string) bool {
+	if i := slices.Index(args, "--"); i >= 0 {
+		args = args[:i]
+	}
+	return slices.Contains(args, "--"+flagJSON)
 }
 
-// writeJSON prints a value on a line of its own. That it could not be written
-// is known to the data writer.
-func (p *Program) writeJSON(value any) error {
-	return json.NewEncoder(p.Stdout).Encode(value)
+// textJSON is a line of a command that prints a text for people.
+type textJSON struct {
+	Text string `json:"text"`
 }
 
-// eventJSON is a step of sync or jump.
-type eventJSON struct {
-	Time     time.Time         `json:"time"`
-	Package  revision.Package  `json:"package"`
-	Revision revision.Revision `json:"revision"`
-	Name     ftl.Step          `json:"name"`
-	State    ftl.State         `json:"state"`
-	Message  string            `json:"message"`
+// printsText is the annotation of a command that prints a text for people.
+const printsText = "text"
+
+// collectText keeps a text for people off stdout, where JSON is wanted, until the function that it
+// returns prints it as one value.
+func (p *Program) collectText(root *cobra.Command, out *dataWriter) (flush func()) {
+	command, _, err := root.Find(p.args)
+	if err != nil || !p.json || !isText(command, p.args) {
+		return func() {}
+	}
+	var text strings.Builder
+	stdout := out.Writer
+	out.Writer = &text
+	return func() {
+		out.Writer = stdout
+		if text.Len() > 0 {
+			p.writeJSON(textJSON{text.String()})
+		}
+	}
+}
+
+func isText(command *cobra.Command, args []string) bool {
+	_, text := command.Annotations[printsText]
+	help := !command.HasParent() || slices.Contains(args, "--help") || slices.Contains(args, "-h")
+	return text || help || command.Parent().Name() == "completion"
 }
 
 // packageJSON is a line of list without a package.
@@ -38,15 +57,7 @@ type packageJSON struct {
 	Package revision.Package `json:"package"`
 }
 
-// revisionJSON is a line of list with a package.
-type revisionJSON struct {
-	Package  revision.Package  `json:"package"`
-	Revision revision.Revision `json:"revision"`
-	Active   bool              `json:"active"`
-	Previous bool              `json:"previous"`
-}
-
 // streamJSON prints each event as it comes, for commands that are asked for it.
 func (p *Program) streamJSON(event ftl.Event) {
-	p.writeJSON(eventJSON{event.Time, event.Package, event.Revision, event.Step, event.State, event.Message})
+	p.writeJSON(event)
 }

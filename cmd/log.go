@@ -1,30 +1,31 @@
 package cmd
 
 import (
+	"context"
 	"errors"
-	"fmt"
+	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/ftl/catalog"
 	"github.com/rhettg/ftl/ftl/host"
-	"github.com/rhettg/ftl/ftl/master"
 	"github.com/rhettg/ftl/revision"
 )
 
 // logOptions are the choices of log.
 type logOptions struct {
-	master bool
 	output bool
 	number int
 }
 
 func (p *Program) newLog() *cobra.Command {
-	var opts logOptions
+	var (
+		s    settings
+		opts logOptions
+	)
 	command := &cobra.Command{
 		Use:   "log [PACKAGE]",
 		Short: "Show what happened on this host, or with --master what was blessed",
@@ -39,33 +40,33 @@ blessed by whom, and the note.`,
   ftl log --master my_site`,
 		Args: atMostOne("PACKAGE"),
 		RunE: func(command *cobra.Command, args []string) error {
-			if opts.number < 0 {
-				return usage(errors.New("-n: it is negative"), "for example: "+command.CommandPath()+" -n 20")
-			}
-			var packages []revision.Package
-			for _, arg := range args {
-				pkg, err := parsePackage(arg)
-				if err != nil {
-					return err
-				}
-				packages = append(packages, pkg)
-			}
-			if opts.master {
-				return p.logMaster(command, packages, opts)
-			}
-			return p.logHost(command, packages, opts)
+			return p.log(command.Context(), s, args, opts)
 		},
 	}
-	addFlags(command, settingRoot, settingBucket)
-	addJSON(command)
-	command.Flags().BoolVar(&opts.master, "master", false, "show what was blessed in the bucket")
+	p.addSettings(command, &s, settingRoot, settingBucket)
+	addMaster(command, &s, "show what was blessed in the bucket")
 	command.Flags().BoolVar(&opts.output, "output", false, "every hook too, with the last lines that it printed")
 	command.Flags().IntVarP(&opts.number, "lines", "n", 0, "only the newest; 0 is all")
+	only(command, onHost, "output")
 	return command
 }
 
-func (p *Program) logHost(command *cobra.Command, packages []revision.Package, opts logOptions) error {
-	h, err := p.host(command)
+func (p *Program) log(ctx context.Context, s settings, args []string, opts logOptions) error {
+	if opts.number < 0 {
+		return usage(errors.New("-n: it is negative"), "for example: ftl log -n 20")
+	}
+	packages, err := parsePackages(args)
+	if err != nil {
+		return err
+	}
+	if s.onMaster {
+		return p.logMaster(ctx, s, packages, opts)
+	}
+	return p.logHost(s, packages, opts)
+}
+
+func (p *Program) logHost(s settings, packages []revision.Package, opts logOptions) error {
+	h, err := p.host(s)
 	if err != nil {
 		return err
 	}
@@ -74,9 +75,9 @@ func (p *Program) logHost(command *cobra.Command, packages []revision.Package, o
 		return err
 	}
 	history = newest(history, opts.number)
-	if isSet(command, flagJSON) {
+	if p.json {
 		for _, entry := range history {
-			p.writeJSON(toHappenedJSON(entry))
+			p.writeJSON(entry)
 		}
 		return nil
 	}
@@ -94,20 +95,21 @@ func newest[T any](all []T, n int) []T {
 
 // printHistory prints a line for each entry, and below it what needs more room.
 func (p *Program) printHistory(history []host.Happened, output bool) {
-	var table strings.Builder
-	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	var rows [][]string
 	for _, entry := range history {
-		fmt.Fprintln(w, strings.Join([]string{
-			clock(entry.Time), orDash(plain(entry.User)), plain(string(entry.Name)), what(entry), orDash(plain(entry.Reason)),
-			string(entry.State), took(entry.Duration), plain(entry.Command),
-		}, "\t"))
+		rows = append(rows, []string{
+			ftl.Clock(entry.Time), orDash(entry.User), string(entry.Name), what(entry), orDash(entry.Reason),
+			string(entry.State), took(entry.Seconds), entry.Command,
+		})
 	}
-	w.Flush()
-	lines := strings.Split(table.String(), "\n")
+	lines := columns(rows)
 	for i, entry := range history {
-		fmt.Fprintln(p.Stdout, lines[i])
+		p.print("%s", lines[i])
 		if entry.Message != "" {
-			fmt.Fprintf(p.Stdout, "    %s\n", plain(entry.Message))
+			p.print("    %s", entry.Message)
+		}
+		if len(entry.Params) > 0 {
+			p.print("    with %s", entry.Params)
 		}
 		if output {
 			p.printOutput(entry.Output)
@@ -121,15 +123,15 @@ func (p *Program) printOutput(output string) {
 		return
 	}
 	for line := range strings.SplitSeq(output, "\n") {
-		fmt.Fprintf(p.Stdout, "    | %s\n", plain(line))
+		p.print("    | %s", line)
 	}
 }
 
-func took(d time.Duration) string {
-	if d == 0 {
+func took(seconds float64) string {
+	if seconds == 0 {
 		return "-"
 	}
-	return d.Round(time.Millisecond).String()
+	return time.Duration(seconds * float64(time.Second)).Round(time.Millisecond).String()
 }
 
 // what says what an entry is about.
@@ -144,17 +146,6 @@ func what(entry host.Happened) string {
 	return name
 }
 
-// plain makes text that somebody else wrote fit for one line of a terminal.
-func plain(text string) string {
-	text = strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")
-	return strings.Map(func(r rune) rune {
-		if r != '\t' && !unicode.IsGraphic(r) {
-			return '?'
-		}
-		return r
-	}, text)
-}
-
 func orDash(text string) string {
 	if text == "" {
 		return "-"
@@ -162,92 +153,50 @@ func orDash(text string) string {
 	return text
 }
 
-// clock is how a time is shown to people.
-func clock(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.Local().Format(time.DateTime)
-}
-
-// happenedJSON is a line of log.
-type happenedJSON struct {
-	Time     time.Time         `json:"time"`
-	Package  revision.Package  `json:"package"`
-	User     string            `json:"user"`
-	Command  string            `json:"command"`
-	Name     ftl.Step          `json:"name"`
-	Revision revision.Revision `json:"revision"`
-	From     revision.Revision `json:"from"`
-	Reason   string            `json:"reason"`
-	State    ftl.State         `json:"state"`
-	Message  string            `json:"message"`
-	Duration float64           `json:"duration"`
-	Output   string            `json:"output"`
-}
-
-func toHappenedJSON(entry host.Happened) happenedJSON {
-	return happenedJSON{
-		entry.Time, entry.Package, entry.User, entry.Command, entry.Name, entry.Revision, entry.From,
-		entry.Reason, entry.State, entry.Message, entry.Duration.Seconds(), entry.Output,
-	}
+// notes is all that somebody has added to a blessing.
+func notes(entry catalog.Entry) string {
+	texts := []string{entry.Params.String(), entry.Note, entry.Labels.String()}
+	return strings.Join(slices.DeleteFunc(texts, func(text string) bool { return text == "" }), "  ")
 }
 
 // logMaster prints the marker's history.
-func (p *Program) logMaster(command *cobra.Command, packages []revision.Package, opts logOptions) error {
-	if err := onlyWith(command, false, "output"); err != nil {
-		return err
-	}
+func (p *Program) logMaster(ctx context.Context, s settings, packages []revision.Package, opts logOptions) error {
 	if len(packages) == 0 {
 		return usage(errors.New("PACKAGE is missing"), "for example: ftl log --master my_site")
 	}
-	m, err := p.master(command.Context(), command)
+	bucket, err := p.bucket(ctx, s)
 	if err != nil {
 		return err
 	}
-	_, marker, err := m.Revisions(command.Context(), packages[0])
+	marker, err := bucket.Marker(ctx, packages[0])
 	if err != nil {
 		return err
 	}
-	var entries []master.Entry // the newest last, as of a log
+	if len(marker.Entries) == 0 { // nothing was blessed, or there is no such package
+		if _, _, err := bucket.Revisions(ctx, packages[0]); err != nil {
+			return err
+		}
+	}
+	var entries []catalog.Entry // the newest last, as of a log
 	for i := range marker.Entries {
 		entries = append(entries, marker.Entries[len(marker.Entries)-1-i])
 	}
 	entries = newest(entries, opts.number)
-	if isSet(command, flagJSON) {
+	if err := bucket.Label(ctx, entries); err != nil {
+		return err
+	}
+	if p.json {
 		for _, entry := range entries {
-			p.writeJSON(toBlessedJSON(entry))
+			p.writeJSON(entry)
 		}
 		return nil
 	}
-	w := tabwriter.NewWriter(p.Stdout, 0, 0, 2, ' ', 0)
+	var rows [][]string
 	for _, entry := range entries {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", clock(entry.At), orDash(plain(entry.By)), orDash(plain(entry.Kind)), entry.Revision, plain(entry.Note))
+		rows = append(rows, []string{ftl.Clock(entry.At), orDash(entry.By), orDash(entry.Kind), entry.Revision.String(), notes(entry)})
 	}
-	return w.Flush()
-}
-
-// blessedJSON is a line of log --master.
-type blessedJSON struct {
-	Package  revision.Package  `json:"package"`
-	Revision revision.Revision `json:"revision"`
-	Serial   int64             `json:"serial"`
-	At       *time.Time        `json:"at"`
-	By       string            `json:"by"`
-	Kind     string            `json:"kind"`
-	Note     string            `json:"note"`
-}
-
-func toBlessedJSON(entry master.Entry) blessedJSON {
-	return blessedJSON{
-		entry.Revision.Package(), entry.Revision, entry.Serial, known(entry.At), entry.By, entry.Kind, entry.Note,
+	for _, line := range columns(rows) {
+		p.print("%s", line)
 	}
-}
-
-// known returns nil, which is null, for a time that is not known.
-func known(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
+	return nil
 }

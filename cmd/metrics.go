@@ -20,10 +20,10 @@ func (r *results) add(result host.Result) {
 	r.all = append(r.all, result)
 }
 
-// writeMetrics leaves the results in a file, if there is to be one. That it
-// can't be written is no reason to call a sync failed.
+// writeMetrics leaves the results in a file. That it can't be written is no reason to call a sync
+// failed.
 func (p *Program) writeMetrics(path string, h *host.Host, results []host.Result) {
-	if path == "" || len(results) == 0 {
+	if len(results) == 0 {
 		return
 	}
 	subscribed, err := h.Packages()
@@ -34,8 +34,9 @@ func (p *Program) writeMetrics(path string, h *host.Host, results []host.Result)
 	samples := make([]metrics.Sample, len(results))
 	for i, result := range results {
 		samples[i] = metrics.Sample{
-			Package: result.Package, Current: result.Current, Ended: result.Ended,
-			Took: result.Took, Bytes: result.Bytes,
+			Package: result.Package, State: result.Status.Condition,
+			Current: result.Status.Current, Blessed: result.Status.Active,
+			Ended: result.Ended, Took: result.Took, Bytes: result.Bytes, JumpsSince: result.JumpsSince,
 		}
 		if result.Err != nil {
 			samples[i].ExitCode = exitCode(ftl.Split(result.Err)[0])

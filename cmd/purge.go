@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -10,8 +11,8 @@ import (
 
 func (p *Program) newPurge() *cobra.Command {
 	var (
-		onMaster bool
-		opts     master.PurgeOptions
+		s    settings
+		opts master.PurgeOptions
 	)
 	command := &cobra.Command{
 		Use:   "purge --master REVISION",
@@ -21,24 +22,28 @@ sync. The active revision of the master is refused, and without --force the prev
 		Example: `  ftl purge --master my_site.2026112145296Wq`,
 		Args:    one("REVISION"),
 		RunE: func(command *cobra.Command, args []string) error {
-			r, err := parseRevision(args[0])
-			if err != nil {
-				return err
-			}
-			if !onMaster {
-				return usage(errors.New("purge removes from the bucket, for all hosts, so it needs --master"),
-					"from this host alone: ftl remove "+r.String())
-			}
-			m, err := p.master(command.Context(), command)
-			if err != nil {
-				return err
-			}
-			return m.Purge(command.Context(), r, opts)
+			return p.purge(command.Context(), s, args[0], opts)
 		},
 	}
-	addFlags(command, settingBucket, settingNode)
-	addDryRun(command)
-	command.Flags().BoolVar(&onMaster, "master", false, "act on the bucket, for all hosts (required)")
+	p.addSettings(command, &s, settingBucket, settingNode)
+	addMaster(command, &s, "act on the bucket, for all hosts (required)")
+	addDryRun(command, &s)
 	command.Flags().BoolVar(&opts.Force, "force", false, "also the master's previous revision")
 	return command
+}
+
+func (p *Program) purge(ctx context.Context, s settings, arg string, opts master.PurgeOptions) error {
+	r, err := parseRevision(arg)
+	if err != nil {
+		return err
+	}
+	if !s.onMaster {
+		return usage(errors.New("purge removes from the bucket, for all hosts, so it needs --master"),
+			"from this host alone: ftl remove "+r.String())
+	}
+	m, err := p.master(ctx, s)
+	if err != nil {
+		return err
+	}
+	return m.Purge(ctx, r, opts)
 }

@@ -1,31 +1,41 @@
-// Package cmd is the command line of ftl. It alone knows the environment, what
-// is printed where, and the exit codes.
+// Package cmd is the command line of ftl. It alone knows the environment, what is printed where,
+// and the exit codes.
 package cmd
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 )
 
 // Program is one run of ftl, with all that it takes from its process.
 type Program struct {
-	Stdout io.Writer // data
-	Stderr io.Writer // everything else
-	Getenv func(string) string
+	Stdin   io.Reader // where a person answers a question; nil: nobody does
+	Stdout  io.Writer // data
+	Stderr  io.Writer // everything else
+	Environ []string  // as of os.Environ
+	// Setenv sets a variable of the process, for what reads the environment by itself; nil: nothing
+	// does.
+	Setenv func(name, value string) error
 
-	args    []string
-	started bool  // a command has been chosen and its arguments were right
-	bars    *bars // where stderr is a terminal
-	colours bool
+	output
+	declared []setting       // those of all commands
+	envFile  string          // the flag --env-file
+	envPath  string          // of the file that was read, "" for none
+	fromFile map[string]bool // the variables that it gave
+	args     []string
+	started  bool  // a command has been chosen and its arguments were right
+	bars     *bars // where stderr is a terminal
+	screen   bool  // stdout is a terminal
+	colours  bool
+	onHangup atomic.Pointer[chan struct{}] // what HUP does, nil where it ends the program
 }
 
-// Run runs the command line that args are, without the program's name, and
-// returns the exit code.
+// Run runs the command line that args are, without the program's name, and returns the exit code.
 func (p *Program) Run(ctx context.Context, args []string) int {
 	p.args = args
 	out := &dataWriter{Writer: p.Stdout}
@@ -33,14 +43,27 @@ func (p *Program) Run(ctx context.Context, args []string) int {
 	p.useTerminal(out)
 	root := p.newRoot()
 	root.SetArgs(args)
+	p.json = wantsJSON(args) // also where the rest makes no sense
+	flush := p.collectText(root, out)
+	stop := context.AfterFunc(ctx, func() { p.sayEnding(ctx) })
 	command, err := root.ExecuteContextC(ctx)
+	stop()
+	flush()
 	if err == nil {
-		err = out.failure()
+		err = p.afterOutput(command, out.failure())
 	}
 	if err != nil && !p.started {
-		err = usage(err, example(command))
+		err = asUsage(err, command)
 	}
 	return p.finish(ctx, err)
+}
+
+// asUsage makes an error of usage of what was wrong before a command began.
+func asUsage(err error, command *cobra.Command) error {
+	if _, told := errors.AsType[*usageError](err); told {
+		return err
+	}
+	return usage(err, example(command))
 }
 
 // example shows how a command is used.
@@ -59,17 +82,10 @@ host runs "ftl sync" from cron: it pulls what is new into FTL_ROOT/<package>/rev
 "ftl jump" flips the symlink "current" on one host; "ftl jump --master" blesses a
 revision in the bucket, and every host follows when it next syncs.
 
-Environment (each has a flag of the same name on the commands that use it):
-  FTL_BUCKET        name, s3://name[/prefix], or file:///dir
-  FTL_ROOT          the host's tree
-  FTL_NODE          this host's name (the host name)
-  FTL_KEEP          how many of the newest revisions a host keeps (5)
-  FTL_SPLAY         sync first waits up to this long, always the same on a node (0)
-  FTL_DELAY         sync acts on a blessing only when it is this old (0)
-  FTL_METRICS       a file for Prometheus' textfile collector, which sync writes (none)
-  FTL_HOOK_TIMEOUT  how long a hook may take (10m)
-  FTL_CHECK_TIMEOUT how long a revision has to pass its check (60s)
-  FTL_LOCK_WAIT     how long to wait for another ftl on the same package (30s)
+Every command takes what it needs from the environment, from /etc/ftl/env or from a
+flag of the same name; "ftl help environment" has them all:
+  FTL_BUCKET  name, s3://name[/prefix], or file:///dir
+  FTL_ROOT    on a host: the directory that holds its packages
 S3 is reached with the usual AWS_* variables, profiles and roles; with
 AWS_ENDPOINT_URL any S3-compatible store is.
 
@@ -84,6 +100,7 @@ Exit codes:
 func (p *Program) Commands() *cobra.Command { return p.newRoot() }
 
 func (p *Program) newRoot() *cobra.Command {
+	var showVersion bool
 	root := &cobra.Command{
 		Use:   "ftl",
 		Short: "Deploy software with nothing but a bucket",
@@ -94,49 +111,27 @@ func (p *Program) newRoot() *cobra.Command {
   ftl jump --master $rev                        # for all hosts`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          showHelp,
+		Args:          unknownCommand,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if showVersion {
+				return p.printVersion()
+			}
+			return command.Help()
+		},
 		PersistentPreRunE: func(command *cobra.Command, _ []string) error {
-			if isSet(command, flagQuiet) && isSet(command, flagVerbose) {
+			if p.quiet && p.verbose {
 				return errors.New("--quiet and --verbose contradict each other")
 			}
 			p.started = true
-			return nil
+			return p.prepare(command)
 		},
 	}
-	addOutputFlags(root)
+	p.addOutputFlags(root)
+	root.PersistentFlags().StringVar(&p.envFile, settingEnvFile.flag(), "", settingEnvFile.help())
+	root.Flags().BoolVar(&showVersion, "version", false, "print the version, as ftl version does")
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	root.AddCommand(
-		p.newSpool(), p.newSync(), p.newJump(), p.newJumpBack(), p.newHold(), p.newUnhold(), p.newStatus(), p.newWhy(), p.newLog(), p.newList(),
-		p.newRemove(), p.newPurge(), p.newClean(), p.newProbe(), p.newDemo(), p.newVersion(),
-	)
-	for _, command := range root.Commands() {
-		p.completeArguments(command)
-		completeFlags(command)
-	}
-	root.InitDefaultCompletionCmd()
-	root.InitDefaultHelpCmd()
-	for _, command := range root.Commands() {
-		switch command.Name() {
-		case "completion":
-			command.Example = "  source <(ftl completion bash)"
-			command.Args, command.RunE = cobra.NoArgs, showHelp
-		case "help":
-			command.Example = "  ftl help jump"
-			command.Args = knownCommand
-		}
-	}
+	p.addCommands(root)
+	p.addTopics(root)
 	return root
-}
-
-func showHelp(command *cobra.Command, _ []string) error { return command.Help() }
-
-// knownCommand is a check that the arguments name a command to be explained.
-func knownCommand(help *cobra.Command, args []string) error {
-	_, rest, err := help.Root().Find(args)
-	if err != nil || len(rest) > 0 {
-		return fmt.Errorf("unknown command %q", strings.Join(args, " "))
-	}
-	return nil
 }

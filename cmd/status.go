@@ -1,23 +1,24 @@
 package cmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rhettg/ftl/ftl"
-	"github.com/rhettg/ftl/ftl/host"
-	"github.com/rhettg/ftl/revision"
 )
 
 func (p *Program) newStatus() *cobra.Command {
+	var (
+		s     settings
+		flags fleetFlags
+	)
 	command := &cobra.Command{
 		Use:   "status [PACKAGE...]",
-		Short: "Show how this host stands to what is blessed",
+		Short: "Show whether this host runs what is blessed",
 		Long: `Status prints a line for each package: its condition, the ids of the current and the
 previous revision and of the master's active one, since when it is so, and when a sync
 last looked at the bucket. It takes no lock and changes nothing. Without FTL_BUCKET it
@@ -30,71 +31,86 @@ shows what the last sync saw.
   rejected      what is blessed did not pass its check here, and was left again
   failed        a hook, a download or the bucket failed
   inconsistent  no revision works: a person is needed
+  retired       it was taken out of the bucket, and what is here runs on
 
-The exit code is 0 only when every package shown is ok, so that a script can wait for
-it; otherwise it is 1, or 8 where the bucket can't be read. Then ftl why tells more.`,
+The exit code is 0 only when every package shown is ok or retired, so that a script can wait for
+it; otherwise it is 1, or 8 where the bucket can't be read. Then ftl why tells more.
+
+With --fleet it shows all hosts, by what they last reported to the bucket: what is wrong
+now, what runs where, what is rolled out and how far, and how old all of that is. A host
+that was not heard from in time is silent, and never counts as ok. The exit code is 0
+only when every host was heard from and is ok, retired or held.`,
 		Example: `  ftl status
+  ftl status --fleet
+  ftl status --fleet --host web1
   until ftl status my_site; do sleep 5; done  # when the machine boots`,
-		RunE: p.status,
+		RunE: func(command *cobra.Command, args []string) error {
+			if err := flags.check(command); err != nil {
+				return err
+			}
+			if flags.wanted {
+				return p.statusFleet(command.Context(), s, args, flags)
+			}
+			return p.status(command.Context(), s, args)
+		},
 	}
-	addFlags(command, settingRoot, settingBucket, settingDelay)
-	addJSON(command)
+	p.addSettings(command, &s, settingRoot, settingBucket, settingDelay)
+	flags.add(command)
 	return command
 }
 
-func (p *Program) status(command *cobra.Command, args []string) error {
-	all, err := p.readStatus(command, args)
+func (p *Program) status(ctx context.Context, s settings, args []string) error {
+	all, err := p.readStatus(ctx, s, args)
 	if err != nil {
 		return err
 	}
 	if len(all) == 0 {
 		p.warn("this host is subscribed to nothing")
 	}
-	if isSet(command, flagJSON) {
+	if p.json {
 		for _, s := range all {
-			p.writeJSON(toStatusJSON(s))
+			p.writeJSON(s)
 		}
-	} else if err := p.printStatus(all); err != nil {
-		return err
+	} else {
+		p.printStatus(all)
 	}
 	return notConverged(all)
 }
 
-func (p *Program) readStatus(command *cobra.Command, args []string) ([]host.Status, error) {
-	var packages []revision.Package
-	for _, arg := range args {
-		pkg, err := parsePackage(arg)
-		if err != nil {
-			return nil, err
-		}
-		packages = append(packages, pkg)
-	}
-	h, err := p.host(command)
+func (p *Program) readStatus(ctx context.Context, s settings, args []string) ([]ftl.Status, error) {
+	packages, err := parsePackages(args)
 	if err != nil {
 		return nil, err
 	}
-	return h.Status(command.Context(), packages)
+	h, err := p.host(s)
+	if err != nil {
+		return nil, err
+	}
+	return h.Status(ctx, packages)
 }
 
-func (p *Program) printStatus(all []host.Status) error {
+func (p *Program) printStatus(all []ftl.Status) {
 	if len(all) == 0 {
-		return nil
+		return
 	}
-	w := tabwriter.NewWriter(p.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "PACKAGE\tSTATE\tCURRENT\tPREVIOUS\tMASTER\tSINCE\tLAST SYNC")
+	rows := [][]string{{"PACKAGE", "STATE", "CURRENT", "PREVIOUS", "MASTER", "SINCE", "LAST SYNC"}}
 	for _, s := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Package, s.Condition,
-			orDash(s.Current.ID()), orDash(s.Previous.ID()), orDash(s.Active.ID()), clock(s.Since), clock(s.LastSync))
+		rows = append(rows, []string{
+			s.Package.String(), string(s.Condition), orDash(s.Current.ID()), orDash(s.Previous.ID()), orDash(s.Active.ID()),
+			ftl.Clock(s.Since.Time), ftl.Clock(s.LastSync.Time),
+		})
 	}
-	return w.Flush()
+	for _, line := range columns(rows) {
+		p.print("%s", line)
+	}
 }
 
 // notConverged is the error of the packages that are not what is blessed.
-func notConverged(all []host.Status) error {
+func notConverged(all []ftl.Status) error {
 	var errs []error
 	for _, s := range all {
 		first, held := s.First()
-		if !held {
+		if !held || s.Condition.Converged() {
 			continue
 		}
 		failure := &ftl.Error{
@@ -106,43 +122,14 @@ func notConverged(all []host.Status) error {
 		}
 		errs = append(errs, failure)
 	}
-	return errors.Join(errs...)
+	return ftl.Join(errs...)
 }
 
 // conditionOf says the condition and what it is due to.
-func conditionOf(s host.Status, first host.Decision) string {
-	message, condition := plain(first.Message), string(s.Condition)
+func conditionOf(s ftl.Status, first ftl.Decision) string {
+	message, condition := first.Message, string(s.Condition)
 	if strings.HasPrefix(message, condition+" ") { // held by, delayed
 		return message
 	}
 	return condition + ": " + message
-}
-
-// statusJSON is a line of status.
-type statusJSON struct {
-	Package    revision.Package  `json:"package"`
-	State      host.Condition    `json:"state"`
-	Current    revision.Revision `json:"current"`
-	Previous   revision.Revision `json:"previous"`
-	Active     revision.Revision `json:"active"`
-	Since      *time.Time        `json:"since"`
-	LastSync   *time.Time        `json:"last_sync"`
-	Message    string            `json:"message"`
-	HeldBy     string            `json:"held_by"`
-	HeldSince  *time.Time        `json:"held_since"`
-	HeldReason string            `json:"held_reason"`
-}
-
-func toStatusJSON(s host.Status) statusJSON {
-	line := statusJSON{
-		Package: s.Package, State: s.Condition, Current: s.Current, Previous: s.Previous, Active: s.Active,
-		Since: known(s.Since), LastSync: known(s.LastSync),
-	}
-	if first, held := s.First(); held {
-		line.Message = first.Message
-	}
-	if s.Hold != nil {
-		line.HeldBy, line.HeldSince, line.HeldReason = s.Hold.By, known(s.Hold.At), s.Hold.Reason
-	}
-	return line
 }

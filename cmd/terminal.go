@@ -2,32 +2,35 @@ package cmd
 
 import (
 	"io"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rhettg/ftl/ftl"
 )
 
-// The flags of every command.
-const (
-	flagQuiet   = "quiet"
-	flagVerbose = "verbose"
-)
-
-func addOutputFlags(root *cobra.Command) {
-	root.PersistentFlags().BoolP(flagQuiet, "q", false, "print data and errors only")
-	root.PersistentFlags().BoolP(flagVerbose, "v", false, "print every step, to stderr")
+// output is how a command prints: the flags of every command.
+type output struct {
+	quiet, verbose, json bool
 }
 
-// useTerminal makes what follows fit for a person who looks at it: bars while
-// something is fetched, and colours, unless NO_COLOR is set. Where stderr goes
-// to a file or a mail, lines stay plain lines.
+func (o *output) addOutputFlags(root *cobra.Command) {
+	flags := root.PersistentFlags()
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print data and errors only")
+	flags.BoolVarP(&o.verbose, "verbose", "v", false, "print every step, to stderr")
+	flags.BoolVar(&o.json, flagJSON, false, "print JSON, one value a line")
+}
+
+// useTerminal makes what follows fit for a person: bars while something is fetched,
+// and colours, unless NO_COLOR is set. Where stderr goes to a file or a mail, lines stay plain
+// lines.
 func (p *Program) useTerminal(data *dataWriter) {
-	if !isTerminal(p.Stderr) {
+	p.screen = isTerminal(data.Writer) && p.Getenv("TERM") != "dumb"
+	if !isTerminal(p.Stderr) || p.Getenv("TERM") == "dumb" { // which can't move its cursor
 		return
 	}
 	p.bars = &bars{out: p.Stderr}
-	p.colours = p.Getenv("NO_COLOR") == "" && p.Getenv("TERM") != "dumb"
+	p.colours = p.Getenv("NO_COLOR") == ""
 	if isTerminal(data.Writer) {
 		data.Writer = besideBars{data.Writer, p.bars}
 	}
@@ -65,18 +68,15 @@ func (p *Program) coloured(colour, text string) string {
 }
 
 // reporter returns how a command prints what happens.
-func (p *Program) reporter(command *cobra.Command) func(ftl.Event) {
+func (p *Program) reporter() func(ftl.Event) {
 	print := p.printChange
 	switch {
-	case isSet(command, flagJSON):
+	case p.json:
 		print = p.streamJSON
-	case isSet(command, flagQuiet):
+	case p.quiet:
 		print = func(ftl.Event) {}
-	case isSet(command, flagVerbose):
-		print = func(event ftl.Event) {
-			p.say("%s %s", subject(event), withDetail(string(event.Step)+" "+string(event.State), event.Message))
-			p.printChange(event)
-		}
+	case p.verbose:
+		print = p.printStep
 	}
 	if p.bars == nil {
 		return print
@@ -87,10 +87,30 @@ func (p *Program) reporter(command *cobra.Command) func(ftl.Event) {
 	}
 }
 
+// progress returns what shows a person how far a step is, nil where nobody looks.
+func (p *Program) progress() func(ftl.Progress) {
+	if p.bars == nil || p.quiet || p.json {
+		return nil
+	}
+	return p.bars.update
+}
+
 // hookOutput returns where a command sends what hooks print.
-func (p *Program) hookOutput(command *cobra.Command) io.Writer {
-	if isSet(command, flagQuiet) {
+func (p *Program) hookOutput() io.Writer {
+	if p.quiet {
 		return nil
 	}
 	return &lineWriter{out: p.Stderr}
+}
+
+// lineWriter lets several hooks write whole lines at once.
+type lineWriter struct {
+	mu  sync.Mutex
+	out io.Writer
+}
+
+func (w *lineWriter) Write(data []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.out.Write(data)
 }

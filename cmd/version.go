@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"fmt"
 	"runtime"
 	"runtime/debug"
 
@@ -14,15 +13,31 @@ func (p *Program) newVersion() *cobra.Command {
 		Short:   "Print the version of ftl, its commit and its Go version",
 		Example: "  ftl version",
 		Args:    none,
+
+		Annotations: map[string]string{needsNoEnvironment: ""},
 		RunE: func(*cobra.Command, []string) error {
-			fmt.Fprintf(p.Stdout, "ftl %s, commit %s, %s\n", version(), commit(), runtime.Version())
-			return nil
+			return p.printVersion()
 		},
 	}
 }
 
-// version is that of the module, as "go install" and a build from a tagged
-// checkout record it.
+// build says what the program was made of.
+type build struct {
+	Version string `json:"version"`
+	Commit  string `json:"commit"`
+	Go      string `json:"go"`
+}
+
+func (p *Program) printVersion() error {
+	b := build{version(), commit(), runtime.Version()}
+	if p.json {
+		return p.writeJSON(b)
+	}
+	p.print("ftl %s, commit %s, %s", b.Version, b.Commit, b.Go)
+	return nil
+}
+
+// version is that of the module, as "go install" and a build from a tagged checkout record it.
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		return info.Main.Version
@@ -30,8 +45,7 @@ func version() string {
 	return "devel"
 }
 
-// commit is that of the checkout that ftl was built from, where the build
-// recorded it.
+// commit is that of the checkout that ftl was built from, where the build recorded it.
 func commit() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -1,17 +1,16 @@
 package cmd
 
 import (
-	"fmt"
+	"context"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/rhettg/ftl/ftl/host"
-	"github.com/rhettg/ftl/revision"
+	"github.com/rhettg/ftl/ftl"
 )
 
 func (p *Program) newWhy() *cobra.Command {
+	var s settings
 	command := &cobra.Command{
 		Use:   "why PACKAGE",
 		Short: "Explain what holds a package back on this host",
@@ -21,66 +20,57 @@ each with what became of it. The first one that holds the package back is marked
 lock and changes nothing. Without FTL_BUCKET it knows what the last sync saw.`,
 		Example: `  ftl why my_site`,
 		Args:    one("PACKAGE"),
-		RunE:    p.why,
+		RunE: func(command *cobra.Command, args []string) error {
+			return p.why(command.Context(), s, args)
+		},
 	}
-	addFlags(command, settingRoot, settingBucket, settingDelay)
-	addJSON(command)
+	p.addSettings(command, &s, settingRoot, settingBucket, settingDelay)
 	return command
 }
 
-func (p *Program) why(command *cobra.Command, args []string) error {
-	all, err := p.readStatus(command, args)
+func (p *Program) why(ctx context.Context, from settings, args []string) error {
+	all, err := p.readStatus(ctx, from, args)
 	if err != nil {
 		return err
 	}
 	s := all[0]
-	first, held := s.First()
-	if isSet(command, flagJSON) {
+	if p.json {
 		for _, d := range s.Decisions {
-			p.writeJSON(toDecisionJSON(s.Package, d, held && d.About == first.About))
+			p.writeJSON(d)
 		}
 		return nil
 	}
-	fmt.Fprintf(p.Stdout, "%s is %s; current %s, previous %s, the master's %s\n", s.Package, s.Condition,
-		orDash(s.Current.ID()), orDash(s.Previous.ID()), orDash(s.Active.ID()))
-	for _, d := range s.Decisions {
-		p.printDecision(d, held && d.About == first.About)
-	}
-	if !held {
-		fmt.Fprintln(p.Stdout, "nothing holds it back")
-	}
+	p.printWhy(s, s.Decisions)
 	return nil
+}
+
+// printWhy prints how a package is, and the decisions that it is due to.
+func (p *Program) printWhy(s ftl.Status, decisions []ftl.Decision) {
+	p.print("%s is %s; current %s, previous %s, the master's %s", s.Package, s.Condition,
+		orDash(s.Current.ID()), orDash(s.Previous.ID()), orDash(s.Active.ID()))
+	for _, d := range decisions {
+		p.printDecision(d)
+	}
+	if s.Condition == ftl.OK {
+		p.print("nothing holds it back")
+	}
 }
 
 // printDecision prints a decision, with all that there is to it where it holds
 // the package back.
-func (p *Program) printDecision(d host.Decision, first bool) {
+func (p *Program) printDecision(d ftl.Decision) {
 	sign := " "
-	if first {
+	if d.First {
 		sign = ">"
 	}
-	fmt.Fprintf(p.Stdout, "%s %-12s  %-8s  %s\n", sign, d.Condition, d.About, plain(d.Message))
-	if d.Condition == host.OK {
+	p.print("%s %-12s  %-8s  %s", sign, d.Condition, d.About, d.Message)
+	if d.Condition == ftl.OK {
 		return
 	}
 	p.printOutput(d.Output)
 	if d.Hint != "" {
-		fmt.Fprintf(p.Stdout, "    %s\n", strings.ReplaceAll(d.Hint, "\n", "\n    "))
+		for line := range strings.SplitSeq(d.Hint, "\n") {
+			p.print("    %s", line)
+		}
 	}
-}
-
-// decisionJSON is a line of why.
-type decisionJSON struct {
-	Package revision.Package `json:"package"`
-	Name    string           `json:"name"`
-	State   host.Condition   `json:"state"`
-	First   bool             `json:"first"`
-	Since   *time.Time       `json:"since"`
-	Message string           `json:"message"`
-	Output  string           `json:"output"`
-	Hint    string           `json:"hint"`
-}
-
-func toDecisionJSON(pkg revision.Package, d host.Decision, first bool) decisionJSON {
-	return decisionJSON{pkg, d.About, d.Condition, first, known(d.Since), d.Message, d.Output, d.Hint}
 }

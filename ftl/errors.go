@@ -26,7 +26,7 @@ const (
 	NotFound                     // there is no such package or revision
 	Refused                      // it would break something, or somebody else was faster
 	RolledBack                   // a revision did not work, and the one before is active again
-	Inconsistent                 // neither did the one before: a person is needed
+	NothingWorks                 // neither did the one before: a person is needed
 )
 
 // Error is a failure of a known kind.
@@ -44,27 +44,50 @@ func Errorf(kind Kind, hint, format string, args ...any) *Error {
 	return &Error{Kind: kind, Hint: hint, Err: fmt.Errorf(format, args...)}
 }
 
-// Split takes joined errors apart, also those that were joined before they were
-// joined again. An error that only wraps several causes is one.
-func Split(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
+// Errors are failures that stand side by side, such as those of several
+// packages: each is told, with its own hint. Join makes them.
+type Errors []error
+
+// Join returns the errors that are not nil, in their order, with Errors among
+// them taken apart: nil where there are none, and the error itself where there
+// is one.
+func Join(errs ...error) error {
+	var all Errors
+	for _, err := range errs {
+		all = append(all, Split(err)...)
 	}
-	parts := joined.Unwrap()
-	var texts []string
-	for _, part := range parts {
-		texts = append(texts, part.Error())
-	}
-	if err.Error() != strings.Join(texts, "\n") { // which is all that errors.Join says
-		return []error{err}
-	}
-	var all []error
-	for _, part := range parts {
-		all = append(all, Split(part)...)
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
 	}
 	return all
 }
+
+// Split returns the errors that Join has put together, and any other error as
+// the only one. Of nil there are none.
+func Split(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if all, ok := err.(Errors); ok {
+		return all
+	}
+	return []error{err}
+}
+
+// Error returns the texts, one a line.
+func (e Errors) Error() string {
+	texts := make([]string, len(e))
+	for i, err := range e {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "\n")
+}
+
+// Unwrap lets errors.Is and errors.As find each of them.
+func (e Errors) Unwrap() []error { return e }
 
 func (e *Error) Error() string { return e.Err.Error() }
 

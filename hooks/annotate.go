@@ -2,45 +2,77 @@ package hooks
 
 import (
 	"bytes"
-	"fmt"
 	"io"
-	"unicode"
 	"unicode/utf8"
 )
 
 const (
 	maxLine  = 4096     // the length, in bytes, above which a line is shown in pieces
+	maxStep  = 1 << 20  // the length above which a line is no longer offered as a step
 	maxWrite = 64 << 10 // about how many bytes are written at a time
 )
 
 // An annotator writes text as whole lines, each behind a prefix and made
-// harmless. A line without an end is kept back until flush.
+// harmless. A line without an end is kept back until flush. A line that may be a
+// step is first offered to whoever wants steps, as it is: JSON that was made
+// harmless says something else.
 type annotator struct {
 	out    io.Writer
 	prefix string
-	line   []byte // the beginning of a line, at most maxLine bytes between writes
-	shown  []byte // lines that wait to be written, none between writes
+	step   func(line []byte) bool // takes a step; nil takes none
+	line   []byte                 // the beginning of a line, or what is left of one
+	inside bool                   // the line began with a piece that was shown
+	shown  []byte                 // lines that wait to be written, none between writes
 }
 
 func (a *annotator) write(text []byte) {
 	for len(text) > 0 {
 		line, rest, ended := bytes.Cut(text, []byte("\n"))
 		a.line = append(a.line, line...)
-		for len(a.line) > maxLine {
-			a.show(wholeRunes(a.line, maxLine))
+		if len(a.line) > a.limit() {
+			a.showPieces()
 		}
 		if ended {
-			a.show(len(a.line))
+			a.end()
 		}
 		text = rest
 	}
 	a.emit()
 }
 
+// limit is how long a line gets before pieces of it are shown.
+func (a *annotator) limit() int {
+	if a.mayBeStep() {
+		return maxStep
+	}
+	return maxLine
+}
+
+func (a *annotator) mayBeStep() bool {
+	return a.step != nil && !a.inside && bytes.HasPrefix(a.line, []byte("{"))
+}
+
+// end shows the line that has ended, unless it is a step. What was printed before
+// is written first, so that everything stays in its order.
+func (a *annotator) end() {
+	if a.mayBeStep() {
+		a.emit()
+		if a.step(bytes.TrimRight(a.line, "\r")) {
+			a.line = a.line[:0]
+			return
+		}
+	}
+	if len(a.line) > maxLine {
+		a.showPieces()
+	}
+	a.show(a.line)
+	a.line, a.inside = a.line[:0], false
+}
+
 // flush shows the beginning of a line as a line.
 func (a *annotator) flush() {
 	if len(a.line) > 0 {
-		a.show(len(a.line))
+		a.end()
 		a.emit()
 	}
 }
@@ -52,14 +84,24 @@ func (a *annotator) note(text string) {
 	a.emit()
 }
 
-// show moves the first n bytes of the line to shown, as a line. An empty line
-// gets many times longer by its prefix, so a flood of them is written piece by
-// piece.
-func (a *annotator) show(n int) {
+// showPieces shows the beginning of a line that is too long in pieces, and keeps
+// the rest.
+func (a *annotator) showPieces() {
+	rest := a.line
+	for len(rest) > maxLine {
+		n := wholeRunes(rest, maxLine)
+		a.show(rest[:n])
+		rest = rest[n:]
+	}
+	a.line, a.inside = a.line[:copy(a.line, rest)], true
+}
+
+// show adds a line to those that wait. An empty line gets many times longer by
+// its prefix, so a flood of them is written piece by piece.
+func (a *annotator) show(line []byte) {
 	a.shown = append(a.shown, a.prefix...)
-	a.shown = appendHarmless(a.shown, bytes.TrimRight(a.line[:n], "\r"))
+	a.shown = appendHarmless(a.shown, bytes.TrimRight(line, "\r"))
 	a.shown = append(a.shown, '\n')
-	a.line = a.line[:copy(a.line, a.line[n:])]
 	if len(a.shown) >= maxWrite {
 		a.emit()
 	}
@@ -86,24 +128,4 @@ func wholeRunes(line []byte, n int) int {
 		}
 	}
 	return n // not UTF-8 at all
-}
-
-// appendHarmless appends a line so that it can't act on a terminal: what isn't
-// visible, a space or a tab is shown as \x1b or \u202e. NUL is left out, since
-// a file that was cut under a careless writer has long runs of it.
-func appendHarmless(shown, line []byte) []byte {
-	for len(line) > 0 {
-		r, size := utf8.DecodeRune(line)
-		switch {
-		case r == 0:
-		case r == utf8.RuneError && size == 1, r < utf8.RuneSelf && r != '\t' && !unicode.IsGraphic(r):
-			shown = fmt.Appendf(shown, `\x%02x`, line[0])
-		case r != '\t' && !unicode.IsGraphic(r):
-			shown = fmt.Appendf(shown, `\u%04x`, r)
-		default:
-			shown = append(shown, line[:size]...)
-		}
-		line = line[size:]
-	}
-	return shown
 }

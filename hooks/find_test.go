@@ -30,8 +30,8 @@ func TestFindTakesTheFirstCandidate(t *testing.T) {
 		candidates := Candidates(name)
 		for _, want := range slices.Backward(candidates) {
 			writeFile(t, filepath.Join(dir, want), "", 0o755)
-			got, err := Find(dir, name)
-			if err != nil || got.Path != want || got.File() != filepath.Join(dir, want) {
+			got, err := Find(open(t, dir), name)
+			if err != nil || got.Path != want {
 				t.Errorf("Find(%s) = %+v, %v; want %s", name, got, err, want)
 			}
 		}
@@ -48,7 +48,7 @@ func TestFindAbsent(t *testing.T) {
 	writeFile(t, filepath.Join(topLevel, "post-sync"), "not where hooks are", 0o755)
 
 	for _, revision := range []string{dir, plain, program, topLevel} {
-		if s, err := Find(revision, PostSync); !errors.Is(err, fs.ErrNotExist) {
+		if s, err := Find(open(t, revision), PostSync); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("Find in %s = %+v, %v; want fs.ErrNotExist", filepath.Base(revision), s, err)
 		}
 	}
@@ -94,7 +94,17 @@ func TestFindRefuses(t *testing.T) {
 		wantRefusal(t, dir, "ftl is a symbolic link")
 	})
 	t.Run("missing revision", func(t *testing.T) {
-		wantRefusal(t, filepath.Join(t.TempDir(), "gone"), "the revision is missing")
+		_, err := Open(filepath.Join(t.TempDir(), "gone"))
+		if err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "the revision is missing") {
+			t.Errorf("Open = %v; want that the revision is missing", err)
+		}
+	})
+	t.Run("revision is a symlink", func(t *testing.T) {
+		link := filepath.Join(t.TempDir(), "link")
+		symlink(newRevision(t, ""))(t, link)
+		if f, err := Open(link); err == nil {
+			t.Errorf("Open = %v; want an error", f)
+		}
 	})
 	t.Run("other owner", func(t *testing.T) {
 		if os.Geteuid() != 0 {
@@ -106,11 +116,27 @@ func TestFindRefuses(t *testing.T) {
 		}
 		wantRefusal(t, dir, "belongs to user 12345")
 	})
+	for _, path := range []string{"", "ftl", "ftl/post-sync"} {
+		t.Run("others may write to "+path, func(t *testing.T) {
+			for _, mode := range []os.FileMode{0o757, 0o775} {
+				dir := newRevision(t, "")
+				if os.Geteuid() == 0 { // root's own group is root
+					if err := os.Chown(filepath.Join(dir, path), -1, 12345); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := os.Chmod(filepath.Join(dir, path), mode); err != nil {
+					t.Fatal(err)
+				}
+				wantRefusal(t, dir, "can be written to by others")
+			}
+		})
+	}
 }
 
 func wantRefusal(t *testing.T, dir, want string) {
 	t.Helper()
-	s, err := Find(dir, PostSync)
+	s, err := Find(open(t, dir), PostSync)
 	if err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), want) {
 		t.Errorf("Find = %+v, %v; want an error with %q", s, err, want)
 	}

@@ -18,6 +18,8 @@ import (
 //
 // A file without a "#!" line is run by this same shell. Only a shell can set
 // the umask for one child: ftl's own belongs to all of its goroutines.
+// The hook is named by a path relative to the directory that the child was
+// started in, which is a handle and not a path.
 const gate = `umask 022; IFS= read -r _ <&3 || exit 125; exec 3<&- "$0"`
 
 // A child is a hook's process, ftl's own child, from the gate to its end.
@@ -36,8 +38,8 @@ func (s Script) start(env []string, output *os.File) (*child, error) {
 		return nil, err
 	}
 	defer r.Close()
-	cmd := exec.Command("/bin/sh", "-c", gate, s.File())
-	cmd.Dir = s.Dir
+	cmd := exec.Command("/bin/sh", "-c", gate, "./"+s.Path)
+	cmd.Dir = workingDirectory(s.dir)
 	cmd.Env = env
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.ExtraFiles = []*os.File{r}
@@ -54,7 +56,7 @@ func (s Script) start(env []string, output *os.File) (*child, error) {
 func (c *child) admit(ctx context.Context, record func(Process) error) error {
 	err := c.record(record)
 	if err == nil {
-		err = ctx.Err()
+		err = context.Cause(ctx)
 	}
 	if err == nil {
 		// An error would mean that the child has ended already, and waiting

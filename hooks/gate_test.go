@@ -69,6 +69,29 @@ func TestHookDoesNotRunWhenFTLDiesAtTheGate(t *testing.T) {
 	wantNotRun(t, dir)
 }
 
+// Who may rename the revision's directory can't have another one's hook run in
+// its place, not even at the last moment.
+func TestExchangedRevisionIsNotRun(t *testing.T) {
+	dir := newRevision(t, "pwd; cat ftl/post-sync >/dev/null && echo ran > ran")
+	other := newRevision(t, "echo ran > ran")
+	exchange := func(Process) error {
+		if err := os.Rename(dir, dir+".away"); err != nil {
+			return err
+		}
+		return os.Rename(other, dir)
+	}
+	if err := run(t, dir, Options{Started: exchange}); err != nil {
+		t.Fatal(err)
+	}
+	wantNotRun(t, dir)
+	if got, want := readFile(t, logOf(dir)), dir+".away\n"; got != want {
+		t.Errorf("the hook ran in %q, want %q", got, want)
+	}
+	if readFile(t, filepath.Join(dir+".away", "ran")) == "" {
+		t.Error("the revision's own hook has not run")
+	}
+}
+
 func TestNoDescriptorReachesTheHook(t *testing.T) {
 	for role, inherits := range map[string]bool{
 		"closes inherited": false,

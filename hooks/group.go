@@ -22,7 +22,7 @@ func endGroup(ctx context.Context, pgid int, grace time.Duration) error {
 	return signalGroup(pgid, syscall.SIGKILL)
 }
 
-// signalGroup sends a signal to a process group; no such group is no error.
+// signalGroup sends a signal to a process group; that there is no such group is not an error.
 func signalGroup(pgid int, signal syscall.Signal) error {
 	if pgid <= 1 {
 		return fmt.Errorf("signal process group %d: not a hook's", pgid) // would be ftl's own group, or every process
@@ -50,7 +50,7 @@ func awaitGroup(ctx context.Context, pgid int, atMost time.Duration) (gone bool,
 		case <-over.C:
 			return false, nil
 		case <-ctx.Done():
-			return false, ctx.Err()
+			return false, context.Cause(ctx)
 		}
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CloseInherited sees to it that descriptors above 2 which this process has
-// inherited are not passed on to hooks; the process itself keeps them. main
-// calls it first of all. Without it, a daemon started by a hook would hold a
+// CloseInherited keeps the descriptors above 2 that this process has inherited
+// from being passed on to hooks; the process itself keeps them. main calls it
+// first of all. Without it, a daemon started by a hook would hold a
 // lock that was meant to end with ftl, as in "flock -n /run/x ftl sync".
 func CloseInherited() error {
 	if err := closeInherited(); err != nil {

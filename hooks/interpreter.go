@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -19,15 +17,15 @@ import (
 // 126 and 127, which a hook may also give, and it would run a program for
 // another processor as if it were a shell script.
 func (s Script) checkStart() error {
-	if err := unix.Access(s.File(), unix.X_OK); err != nil {
-		return fmt.Errorf("%w (is the file system mounted noexec?)", err)
+	if err := unix.Faccessat(int(s.dir.Fd()), s.Path, unix.X_OK, 0); err != nil {
+		return fmt.Errorf("access %s: %w (is the file system mounted noexec?)", s.Path, err)
 	}
-	f, err := os.Open(s.File())
+	f, err := s.open()
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	head := make([]byte, 256) // as much of the first line as Linux looks at
+	head := make([]byte, 256) // as much of the first line as Linux reads
 	n, err := f.ReadAt(head, 0)
 	if err != nil && err != io.EOF {
 		return err
@@ -44,7 +42,7 @@ func (s Script) checkStart() error {
 	return nil // the shell runs it
 }
 
-// checkInterpreter looks for the program that a first line "#!rest" names.
+// checkInterpreter checks the program that a first line "#!rest" names.
 func (s Script) checkInterpreter(rest string) error {
 	words := strings.FieldsFunc(rest, func(r rune) bool { return r == ' ' || r == '\t' })
 	if len(words) == 0 {
@@ -54,10 +52,8 @@ func (s Script) checkInterpreter(rest string) error {
 	if strings.HasSuffix(rest, "\r") {
 		return fmt.Errorf("its lines end in CR LF, and there is no interpreter %q: save it with Unix line ends", path)
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(s.Dir, path) // where the hook will be started
-	}
-	if err := unix.Access(path, unix.X_OK); err != nil {
+	// A relative path begins where the hook will be started.
+	if err := unix.Faccessat(int(s.dir.Fd()), path, unix.X_OK, 0); err != nil {
 		return fmt.Errorf("its interpreter %s: %w", words[0], err)
 	}
 	return nil

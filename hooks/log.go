@@ -7,19 +7,21 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
-	poll    = 20 * time.Millisecond // how often a file or process is looked at
+	poll    = 20 * time.Millisecond // how often a file or process is checked
 	backlog = 16                    // how many times its limit a log may be while it is copied
 	chunk   = 32 << 10              // how much is copied at a time
 )
 
-// A logFile is a hook's log as ftl sees it: other processes append to it, ftl
+// A logFile is a hook's log as ftl has it open: other processes append to it, ftl
 // copies what they append, and cuts it when it gets long.
 //
 // Cutting a file that others append to is sound because O_APPEND has the kernel
@@ -40,12 +42,12 @@ type logFile struct {
 }
 
 // openLog opens the log at path for one more run, and makes it if need be.
-func openLog(path string, limit int64) (*logFile, error) {
-	l, err := openExisting(path, limit, os.O_CREATE)
+func openLog(dir *os.File, path string, limit int64) (*logFile, error) {
+	l, err := openExisting(dir, path, limit, os.O_CREATE)
 	if err != nil {
 		return nil, err
 	}
-	if l.writer, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND|syscall.O_NOFOLLOW, 0); err != nil {
+	if l.writer, err = openLogFile(dir, path, os.O_WRONLY); err != nil {
 		l.Close()
 		return nil, err
 	}
@@ -57,9 +59,8 @@ func openLog(path string, limit int64) (*logFile, error) {
 }
 
 // openExisting opens the log for ftl only. Everything in it counts as copied.
-func openExisting(path string, limit int64, flag int) (*logFile, error) {
-	flag |= os.O_RDWR | os.O_APPEND | syscall.O_NOFOLLOW | syscall.O_NONBLOCK // a fifo is refused below
-	f, err := os.OpenFile(path, flag, 0o600)
+func openExisting(dir *os.File, path string, limit int64, flag int) (*logFile, error) {
+	f, err := openLogFile(dir, path, flag|os.O_RDWR)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +73,35 @@ func openExisting(path string, limit int64, flag int) (*logFile, error) {
 		return nil, err
 	}
 	return &logFile{limit: limit, file: f, begin: info.Size(), next: info.Size()}, nil
+}
+
+// openLogFile opens a log by its name in dir, which the path says for messages; without dir, by the
+// path. A fifo does not block it.
+func openLogFile(dir *os.File, path string, flag int) (*os.File, error) {
+	at, name := unix.AT_FDCWD, path
+	if dir != nil {
+		at, name = int(dir.Fd()), filepath.Base(path)
+	}
+	fd, err := unix.Openat(at, name, flag|unix.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// openNone opens the log of a run that has none: it swallows everything, and is
+// always empty.
+func openNone() (*logFile, error) {
+	file, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, err
+	}
+	writer, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return &logFile{file: file, writer: writer}, nil
 }
 
 func sameFile(a, b *os.File) error {
@@ -143,7 +173,7 @@ func (l *logFile) waiting() (int64, error) {
 }
 
 // read reads on, and tells how many bytes before that were cut unread. At the
-// end of the log it reads 0 bytes, which is no error.
+// end of the log it reads 0 bytes, which is not an error.
 func (l *logFile) read(buf []byte) (n int, skipped int64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -231,8 +261,8 @@ func (l *logFile) cutBefore(from int64) error {
 }
 
 // repeat appends the first n bytes of the log once more: they were written
-// between truncating the log and appending the kept text, where nobody would
-// look for the newest output.
+// between truncating the log and appending the kept text, which is not
+// where a reader expects the newest output.
 func (l *logFile) repeat(n int64) error {
 	from := max(0, n-l.limit/4) // only a flood is longer
 	text := make([]byte, n-from)
@@ -258,8 +288,8 @@ func (l *logFile) tail() string {
 	text := make([]byte, max(0, size-from))
 	n, _ := l.file.ReadAt(text, from)
 	text = text[:n]
-	if from > l.begin { // in the middle of a line
-		if _, rest, found := bytes.Cut(text, []byte("\n")); found {
+	if from > l.begin { // in the middle of a line; of the last one that is all there is
+		if _, rest, found := bytes.Cut(text, []byte("\n")); found && len(bytes.TrimRight(rest, "\n")) > 0 {
 			text = rest
 		}
 	}
@@ -274,9 +304,10 @@ func (l *logFile) tail() string {
 
 // TailLog returns the last lines of the log at path behind an offset, at most 20
 // and 4 KiB, harmless to a terminal. A log that was cut meanwhile is read from
-// its beginning, and one that can't be read has none.
-func TailLog(path string, from int64) string {
-	l, err := openExisting(path, 0, 0)
+// its beginning, and one that can't be read has none. The directory is that of
+// [Options].
+func TailLog(dir *os.File, path string, from int64) string {
+	l, err := openExisting(dir, path, 0, 0)
 	if err != nil {
 		return ""
 	}
@@ -289,12 +320,12 @@ func TailLog(path string, from int64) string {
 
 // CutLog cuts the log at path if it is longer than limit bytes, as [Script.Run]
 // does, and may be called while a daemon writes to it. 0 is DefaultLogLimit. A
-// log that doesn't exist is fine.
-func CutLog(path string, limit int64) error {
+// log that doesn't exist is fine. The directory is that of [Options].
+func CutLog(dir *os.File, path string, limit int64) error {
 	if limit == 0 {
 		limit = DefaultLogLimit
 	}
-	l, err := openExisting(path, limit, 0)
+	l, err := openExisting(dir, path, limit, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -77,6 +77,79 @@ func TestAnnotator(t *testing.T) {
 	}
 }
 
+func TestStepsAreOfferedAsTheyArePrinted(t *testing.T) {
+	long := `{"message":"` + strings.Repeat("é", maxLine) + `"}`
+	tooLong := "{" + strings.Repeat("x", maxStep)
+	for _, test := range []struct {
+		name, text  string
+		steps, want string // a number of steps that were taken, and what is shown
+	}{
+		{"a step", "{a}\nb\n", "{a}", "| b\n"},
+		{"one that is not taken", "{no}\n", "", "| {no}\n"},
+		{"as it is", "{\x1b\u202e\x00}\r\n", "{\x1b\u202e\x00}", ""},
+		{"a long one", long + "\n", long, ""},
+		{"a long one that is not taken", "{no" + strings.Repeat("x", maxLine) + "\n", "",
+			"| {no" + strings.Repeat("x", maxLine-3) + "\n| xxx\n"},
+		{"no end", "{a}", "{a}", ""},
+		{"not at the beginning", " {a}\n", "", "|  {a}\n"},
+		{"a piece of a long line", strings.Repeat("x", maxLine) + "{a}\n{b}\n", "{b}", "| " + strings.Repeat("x", maxLine) + "\n| {a}\n"},
+	} {
+		for _, size := range []int{1, 7, len(test.text)} {
+			var out bytes.Buffer
+			var steps []string
+			a := &annotator{out: &out, prefix: "| ", step: func(line []byte) bool {
+				if bytes.HasPrefix(line, []byte("{no")) {
+					return false
+				}
+				steps = append(steps, string(line))
+				return true
+			}}
+			for text := []byte(test.text); len(text) > 0; text = text[min(size, len(text)):] {
+				a.write(text[:min(size, len(text))])
+			}
+			a.flush()
+			if got := strings.Join(steps, " "); got != test.steps || out.String() != test.want {
+				t.Errorf("%s by %d: got %.80q, %.80q; want %.80q, %.80q", test.name, size, got, out.String(), test.steps, test.want)
+			}
+		}
+	}
+	var out sizes
+	a := &annotator{out: &out, step: func([]byte) bool { t.Error("a step above the limit was offered"); return true }}
+	a.write([]byte(tooLong))
+	a.write([]byte("\n"))
+	if cap(a.line) > 2*maxStep || slices.Max(out) > maxWrite+maxLine {
+		t.Errorf("%d bytes kept, %d written at a time", cap(a.line), slices.Max(out))
+	}
+}
+
+func TestStepsStayInTheirOrder(t *testing.T) {
+	out := &output{}
+	step := func(line []byte) bool { out.Write([]byte("step " + string(line) + "\n")); return true }
+	if err := run(t, newRevision(t, "echo a; echo '{b}'; echo c"), Options{Output: out, Step: step}); err != nil {
+		t.Fatal(err)
+	}
+	if want := prefix + "a\nstep {b}\n" + prefix + "c\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out, want)
+	}
+}
+
+func TestHarmless(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                             "",
+		"a\tü 世":                       "a\tü 世",
+		"one\nftl: two\r\nthree\r\n\n": "one; ftl: two; three",
+		"\x1b[31m\u202e\x00\u009b":     `\x1b[31m\u202e\u009b`,
+		"10%\r20%":                     `10%\x0d20%`,
+		`\x1b`:                         `\x1b`,
+		"  indented":                   "  indented",
+	} {
+		got := Harmless(text)
+		if got != want || Harmless(got) != got {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
 type brokenPipe struct{ writes int }
 
 func (b *brokenPipe) Write([]byte) (int, error) { b.writes++; return 0, syscall.EPIPE }
@@ -119,20 +192,32 @@ func TestLogMustBeARegularFile(t *testing.T) {
 	if err := os.Symlink(target, logOf(dir)); err != nil {
 		t.Fatal(err)
 	}
-	if err := run(t, dir, Options{}); err == nil {
+	if _, ok := errors.AsType[*LogError](run(t, dir, Options{})); !ok {
 		t.Error("a symbolic link was followed")
 	}
-	if err := CutLog(logOf(dir), 1); err == nil {
+	if err := CutLog(nil, logOf(dir), 1); err == nil {
 		t.Error("CutLog followed a symbolic link")
 	}
 	if err := os.Remove(logOf(dir)); err != nil {
 		t.Fatal(err)
 	}
 	makeFifo(t, logOf(dir))
-	if err := run(t, dir, Options{}); err == nil {
+	if _, ok := errors.AsType[*LogError](run(t, dir, Options{})); !ok {
 		t.Error("a fifo was taken for a log")
 	}
 	wantNotRun(t, dir)
+}
+
+func TestRunWithoutALog(t *testing.T) {
+	dir := newRevision(t, "echo said; w=$(readlink /proc/$$/fd/1); echo $w > where; exit 1")
+	out := &output{}
+	err := findIn(t, dir).Run(t.Context(), Options{Output: out})
+	if exit, ok := errors.AsType[*ExitError](err); !ok || exit.Code != 1 || exit.Tail != "" || out.String() != "" {
+		t.Errorf("got %v, %q; want exit code 1 and no output", err, out)
+	}
+	if got := readFile(t, filepath.Join(dir, "where")); got != "/dev/null\n" {
+		t.Errorf("the hook prints to %q", got)
+	}
 }
 
 func TestTailIsBounded(t *testing.T) {
@@ -150,7 +235,7 @@ func TestTailIsBounded(t *testing.T) {
 // openTestLog opens a log with a limit of 400 bytes, of which 100 are kept.
 func openTestLog(t *testing.T) *logFile {
 	t.Helper()
-	l, err := openLog(filepath.Join(t.TempDir(), "log"), 400)
+	l, err := openLog(nil, filepath.Join(t.TempDir(), "log"), 400)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,16 +381,16 @@ func TestFloodFillsNeitherDiskNorOutput(t *testing.T) {
 func TestCutLog(t *testing.T) {
 	l := openTestLog(t)
 	say(t, l, 0, 100)
-	mustDo(t, CutLog(l.file.Name(), 1000)) // not longer than that
+	mustDo(t, CutLog(nil, l.file.Name(), 1000)) // not longer than that
 	if got := readFile(t, l.file.Name()); got != lines(0, 100) {
 		t.Errorf("log of %d bytes, want all", len(got))
 	}
-	mustDo(t, CutLog(l.file.Name(), 999))
+	mustDo(t, CutLog(nil, l.file.Name(), 999))
 	say(t, l, 100, 101) // its writer goes on
 	if got := readFile(t, l.file.Name()); len(got) > 400 || !strings.HasSuffix(got, lines(77, 101)) {
 		t.Errorf("log %q, want its end", got)
 	}
-	mustDo(t, CutLog(l.file.Name()+".none", 0))
+	mustDo(t, CutLog(nil, l.file.Name()+".none", 0))
 }
 
 func mustDo(t *testing.T, err error) {

@@ -62,7 +62,12 @@ func wantMarked(fds ...uintptr) {
 }
 
 func runHere(started func(Process) error) error {
-	s, err := Find(".", PostSync)
+	dir, err := Open(".")
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	s, err := Find(dir, PostSync)
 	if err != nil {
 		return err
 	}
@@ -116,12 +121,30 @@ func logOf(dir string) string { return dir + ".log" }
 // run runs the post-sync of a revision made by newRevision.
 func run(t *testing.T, dir string, o Options) error {
 	t.Helper()
-	s, err := Find(dir, PostSync)
+	s := findIn(t, dir)
+	o.Log = logOf(dir)
+	return s.Run(t.Context(), o)
+}
+
+// open opens the directory of a revision until the test ends.
+func open(t *testing.T, dir string) *os.File {
+	t.Helper()
+	f, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Log = logOf(dir)
-	return s.Run(t.Context(), o)
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// findIn finds the post-sync of a revision.
+func findIn(t *testing.T, dir string) Script {
+	t.Helper()
+	s, err := Find(open(t, dir), PostSync)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // output is what Output got, and calls seen, if not nil, after each write.

@@ -47,7 +47,7 @@ func (p Process) Alive() (bool, error) {
 	}
 	boot, err := bootID()
 	if err != nil {
-		return false, fmt.Errorf("look for process %d: %w", p.PID, err)
+		return false, fmt.Errorf("check process %d: %w", p.PID, err)
 	}
 	if boot != p.Boot {
 		return false, nil
@@ -57,10 +57,24 @@ func (p Process) Alive() (bool, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
 	case err != nil:
-		return false, fmt.Errorf("look for process %d: %w", p.PID, err)
+		return false, fmt.Errorf("check process %d: %w", p.PID, err)
 	}
 	return stat.start == p.Start && !stat.ended, nil
 }
+
+// Running returns how long the process runs, by a clock that nobody sets. It is
+// meant for one that is alive.
+func (p Process) Running() (time.Duration, error) {
+	uptime, err := sinceBoot()
+	if err != nil {
+		return 0, fmt.Errorf("find the age of process %d: %w", p.PID, err)
+	}
+	return max(0, uptime-time.Duration(p.Start)*time.Second/ticksPerSecond), nil
+}
+
+// ticksPerSecond is what the kernel divides a second into for programs, on all
+// of Go's platforms.
+const ticksPerSecond = 100
 
 // Contains reports whether the process that has the pid now is p, or a child of
 // it, or a child's child. One that is no longer alive contains none: what it
@@ -78,7 +92,7 @@ func (p Process) Contains(pid int) (bool, error) {
 			return false, nil
 		}
 		if err != nil {
-			return false, fmt.Errorf("look for the parent of process %d: %w", pid, err)
+			return false, fmt.Errorf("find the parent of process %d: %w", pid, err)
 		}
 		pid = stat.parent
 	}
@@ -97,7 +111,7 @@ func (p Process) Wait(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("wait for process %d: %w", p.PID, ctx.Err())
+			return fmt.Errorf("wait for process %d: %w", p.PID, context.Cause(ctx))
 		}
 	}
 }
@@ -105,7 +119,7 @@ func (p Process) Wait(ctx context.Context) error {
 // Terminate ends the process, which must lead a process group as every hook
 // does: TERM to the group, and KILL to what is left of it after the grace (0 is
 // DefaultGrace). It returns when the process is no longer alive. A process that
-// isn't alive any more is left alone together with its group, and is no error.
+// isn't alive any more is left alone with its group, and is not an error.
 // When ctx is done it returns with ctx's error, possibly before the KILL.
 func (p Process) Terminate(ctx context.Context, grace time.Duration) error {
 	if grace == 0 {

@@ -9,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func readStat(pid int) (processStat, error) {
@@ -45,6 +48,14 @@ func parseStat(text []byte) (processStat, error) {
 		stat.ended = true
 	}
 	return stat, nil
+}
+
+// sinceBoot counts the time in which the machine was suspended, as the start of
+// a process does.
+func sinceBoot() (time.Duration, error) {
+	var now unix.Timespec
+	err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now)
+	return time.Duration(now.Nano()), err
 }
 
 func bootID() (string, error) {

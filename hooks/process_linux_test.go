@@ -48,6 +48,27 @@ func TestSelf(t *testing.T) {
 	wantAlive(t, self, true)
 }
 
+func TestRunning(t *testing.T) {
+	self, err := Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	uptime, err := sinceBoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	young, old := self, self
+	young.Start, old.Start = uint64((uptime+time.Hour)/(time.Second/ticksPerSecond)), 0
+	for _, test := range []struct {
+		process  Process
+		min, max time.Duration
+	}{{self, 0, uptime}, {old, uptime, uptime + time.Hour}, {young, 0, 0}} {
+		if got, err := test.process.Running(); err != nil || got < test.min || got > test.max {
+			t.Errorf("Running(%+v) = %v, %v; want it in [%v, %v]", test.process, got, err, test.min, test.max)
+		}
+	}
+}
+
 func TestAliveIsThatVeryProcess(t *testing.T) {
 	self, err := Self()
 	if err != nil {

@@ -8,8 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -22,7 +20,7 @@ const (
 	DefaultLogLimit = 1 << 20
 )
 
-// Options say how a script is run. Only Log is required.
+// Options say how a script is run.
 type Options struct {
 	// Revision is what output and errors call the revision, such as
 	// my_site.2026112145296Wq; "" is the last element of its directory.
@@ -30,11 +28,14 @@ type Options struct {
 
 	// Env is added to the inherited environment, as KEY=VALUE. What ftl told
 	// an outer hook about that hook is not inherited.
-	Env []string
+	Env     []string
+	Inherit Inheritance
 
 	// Log is the file that the hook's stdout and stderr are appended to. It is
 	// made with mode 0600; a symbolic link there is an error. Its directory
-	// must exist.
+	// must exist. If it can't be opened, that is a [*LogError]. With "" what the
+	// hook prints is lost: nothing else would keep a daemon that it leaves behind
+	// from filling disk or memory.
 	//
 	// While the hook runs, a log above LogLimit is cut to a line that says so
 	// and at least the last quarter of the limit, but output not yet copied to
@@ -45,7 +46,8 @@ type Options struct {
 	// A hook that opens /dev/stdout or /dev/stderr instead of using >&1 or >&2
 	// empties the log, as it does with any file.
 	Log      string
-	LogLimit int64 // 0 is DefaultLogLimit
+	LogDir   *os.File // the directory that Log is in, when that is open: nobody can exchange it then
+	LogLimit int64    // 0 is DefaultLogLimit
 
 	// Output gets a live copy of what the hook prints, in whole lines, each
 	// prefixed with revision, hook and "|", and harmless to a terminal; nil is
@@ -53,6 +55,12 @@ type Options struct {
 	// return, but neither touches the hook or its timeout. Several runs may
 	// share an Output that is safe for concurrent use.
 	Output io.Writer
+
+	// Step is given each line that begins with "{", up to 1 MiB, as the hook
+	// printed it and without its end. Where it returns true, the line is not
+	// copied to Output; it is in the log all the same. It must not keep the line.
+	// nil takes none.
+	Step func(line []byte) bool
 
 	// Timeout is how long the hook may take; 0 is for ever.
 	Timeout time.Duration
@@ -65,7 +73,7 @@ type Options struct {
 
 // Run runs the script and waits for it to end.
 //
-// The hook runs in the revision's directory, with the umask 022, nothing on
+// The hook runs in the revision's directory, which has to be open still, with the umask 022, nothing on
 // stdin and a process group of its own. Environment variables whose names the
 // shell doesn't allow don't reach it. When the timeout is over or ctx is done,
 // the group gets TERM and, after the grace, KILL. Processes that the hook
@@ -76,7 +84,7 @@ type Options struct {
 // was because of ctx, the error wraps ctx's. With any other error the hook did
 // not run, or it could not be ended.
 func (s Script) Run(ctx context.Context, o Options) error {
-	o.Revision = cmp.Or(o.Revision, filepath.Base(s.Dir))
+	o.Revision = cmp.Or(o.Revision, filepath.Base(s.dir.Name()))
 	err := s.run(ctx, o)
 	if exit, ok := errors.AsType[*ExitError](err); ok {
 		return exit // says itself what ended how
@@ -88,18 +96,18 @@ func (s Script) Run(ctx context.Context, o Options) error {
 }
 
 func (s Script) run(ctx context.Context, o Options) error {
-	if err := ctx.Err(); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	if err := s.checkStart(); err != nil {
 		return fmt.Errorf("start %s: %w", s.Path, err)
 	}
-	log, err := openLog(o.Log, cmp.Or(o.LogLimit, DefaultLogLimit))
+	log, err := o.openLog()
 	if err != nil {
-		return fmt.Errorf("open log: %w", err)
+		return &LogError{err}
 	}
 	defer log.Close()
-	hook, err := s.start(environment(o.Env), log.writer)
+	hook, err := s.start(o.Inherit.environment(o.Env), log.writer)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", s.Path, err)
 	}
@@ -117,11 +125,26 @@ func (s Script) run(ctx context.Context, o Options) error {
 	return exit
 }
 
+// openLog opens the log, or what takes its place where there is none.
+func (o Options) openLog() (*logFile, error) {
+	if o.Log == "" {
+		return openNone()
+	}
+	return openLog(o.LogDir, o.Log, cmp.Or(o.LogLimit, DefaultLogLimit))
+}
+
+// A LogError says why a log can't be opened. The hook did not run; it can be run
+// without one.
+type LogError struct{ Err error }
+
+func (e *LogError) Error() string { return "open log: " + e.Err.Error() }
+func (e *LogError) Unwrap() error { return e.Err }
+
 // attend copies and cuts the log until the hook has ended, and fills in how it
 // ended.
 func attend(ctx context.Context, hook *child, log *logFile, o Options, exit *ExitError) error {
 	out := &annotator{out: cmp.Or[io.Writer](o.Output, io.Discard),
-		prefix: fmt.Sprintf("%s %s | ", exit.Revision, exit.Hook)}
+		prefix: fmt.Sprintf("%s %s | ", exit.Revision, exit.Hook), step: o.Step}
 	ended := make(chan struct{})
 	var following sync.WaitGroup
 	following.Go(func() { log.copyUntil(ended, out) })
@@ -186,23 +209,4 @@ func (c *child) status(exit *ExitError) error {
 		exit.Code = 128 + int(exit.Signal)
 	}
 	return nil
-}
-
-// ofOneHook are the variables that ftl tells a hook about that hook. Another
-// one that is run from within it must not take them for its own. The user's
-// FTL_BUCKET, FTL_ROOT and the like are for everyone.
-var ofOneHook = []string{
-	"FTL_HOOK", "FTL_PACKAGE", "FTL_REVISION", "FTL_REVISION_DIR", "FTL_CURRENT", "FTL_OLD_REVISION",
-	"FTL_NEW_REVISION", "FTL_REASON", "FTL_PACKAGE_DIR", "FTL_SHARED_DIR", "FTL_ATTEMPT", "FTL_RECOVERY",
-	"FTL_VERSION",
-}
-
-// environment returns the hook's environment; of two values of a variable the
-// later one counts.
-func environment(added []string) []string {
-	env := slices.DeleteFunc(os.Environ(), func(keyValue string) bool {
-		key, _, _ := strings.Cut(keyValue, "=")
-		return slices.Contains(ofOneHook, key)
-	})
-	return append(env, added...) // PWD is up to the shell at the gate
 }

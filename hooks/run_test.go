@@ -36,7 +36,7 @@ set -- $(cat /proc/$$/stat); test $5 = $$ && echo "group leader"
 	}
 	want := []string{
 		"hook=post-sync attempt=unset bucket=releases inherited=yes", dir, dir, "0022", "stdin ended",
-		dir + "/ftl/post-sync", "on stderr", "group leader",
+		"./ftl/post-sync", "on stderr", "group leader",
 	}
 	if got := strings.Split(strings.TrimSpace(readFile(t, logOf(dir))), "\n"); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got  %q\nwant %q", got, want)
@@ -140,10 +140,7 @@ trap 'echo cleaning up; exit 0' TERM
 echo ready
 while :; do sleep 0.1; done
 `)
-	s, err := Find(dir, PostSync)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := findIn(t, dir)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	out := &output{seen: func(text string) {
@@ -152,7 +149,7 @@ while :; do sleep 0.1; done
 		}
 	}}
 	var hook Process
-	err = s.Run(ctx, Options{Log: logOf(dir), Output: out, Started: func(p Process) error { hook = p; return nil }})
+	err := s.Run(ctx, Options{Log: logOf(dir), Output: out, Started: func(p Process) error { hook = p; return nil }})
 	exit, ok := errors.AsType[*ExitError](err)
 	if !ok || exit.TimedOut || exit.Code != 0 || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %#v, want an interrupted hook that wraps context.Canceled", err)
@@ -165,10 +162,7 @@ while :; do sleep 0.1; done
 
 func TestCancelledBeforeTheStart(t *testing.T) {
 	dir := newRevision(t, "echo ran > ran")
-	s, err := Find(dir, PostSync)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := findIn(t, dir)
 	ctx, cancel := context.WithCancel(t.Context())
 	started := func(Process) error { cancel(); return nil } // the last instant that counts
 	if err := s.Run(ctx, Options{Log: logOf(dir), Started: started}); !errors.Is(err, context.Canceled) {

@@ -3,6 +3,7 @@ package hooks
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -21,11 +22,24 @@ func TestTailLogIsWhatFollowsAnOffset(t *testing.T) {
 		{1 << 20, "before\nafter \\x1b\nlast"}, // it was cut meanwhile
 	}
 	for _, test := range tests {
-		if got := TailLog(path, test.from); got != test.want {
+		if got := TailLog(nil, path, test.from); got != test.want {
 			t.Errorf("from %d: got %q, want %q", test.from, got, test.want)
 		}
 	}
-	if got := TailLog(path+"x", 0); got != "" {
+	if got := TailLog(nil, path+"x", 0); got != "" {
 		t.Errorf("without a log: %q", got)
+	}
+}
+
+// A last line that is longer than what is shown is shown by its end.
+func TestTailOfOneLongLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	for _, end := range []string{"", "\n", "\n\n"} {
+		if err := os.WriteFile(path, []byte("before\n"+strings.Repeat("x", 5<<10)+" the end"+end), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := TailLog(nil, path, 0); !strings.HasSuffix(got, "x the end") || len(got) < 4000 {
+			t.Errorf("got %d bytes, %.20q, want the end of the line", len(got), got)
+		}
 	}
 }

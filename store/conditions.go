@@ -12,13 +12,13 @@ import (
 // conditionsKey is the object that CheckConditions tries to overwrite.
 const conditionsKey = "_ftl/conditions"
 
-// impossibleETag has the shape of an ETag, but is that of no object.
+// impossibleETag has the form of an ETag, but no object has it.
 const impossibleETag = "00000000000000000000000000000000"
 
-// CheckConditions returns an error that satisfies ErrNoConditions where the
-// bucket ignores or rejects a condition of Put. It sends two small writes that
-// must both fail, and a few more where the object that they test with is not
-// there yet. A user who may not write gets the [*Error] of the denied write.
+// CheckConditions returns an error that satisfies ErrNoConditions where the bucket ignores or
+// rejects a condition of Put. It sends two small writes that must both fail, and a few more if the
+// object that it tests with does not exist yet. A user who may not write gets the [*Error] of the
+// denied write.
 func CheckConditions(ctx context.Context, b Bucket) error {
 	created, err := probeConditions(ctx, b)
 	if err == nil && created {
@@ -65,7 +65,7 @@ func unlessPrecondition(err error) error {
 
 func noConditions(text string) error {
 	return &Error{Op: "put", Key: conditionsKey, Hint: conditionsHint,
-		Err: &plain{ErrNoConditions.Error() + ": " + text, ErrNoConditions}}
+		Err: &summary{ErrNoConditions.Error() + ": " + text, ErrNoConditions}}
 }
 
 const conditionsHint = "two people who write at once could overwrite each other: use a server with If-None-Match and If-Match on PutObject, or a file:// bucket"

@@ -11,21 +11,20 @@ import (
 	"time"
 )
 
-// Names in a directory bucket that are no objects. A key can't name the hidden
-// ones, and lockKey is taken away by reserved.
+// Names in a directory bucket that are not objects. A key can't name the hidden ones, and reserved
+// refuses lockKey.
 const (
 	lockKey = "_ftl/lock" // flock: who replaces or deletes
 	metaDir = ".meta"     // metadata, see dir_meta.go
-	tempDir = ".tmp"      // bodies on their way in, see dir_put.go
+	tempDir = ".tmp"      // bodies that are being written, see dir_put.go
 )
 
-// directory is a bucket in a directory that several hosts may share. Every
-// object is a regular file; names that are no keys, symbolic links and special
-// files are not seen. Reading needs no write permission and writes nothing.
+// directory is a bucket in a directory that several hosts may share. Every object is a regular
+// file. Names that are not keys, symbolic links and special files are ignored. Reading needs no
+// write permission and writes nothing.
 //
-// Each operation opens the directory anew, so that one which is not there,
-// perhaps since its file system is not mounted, is an error and never an empty
-// bucket.
+// Each operation opens the directory anew. So a directory that does not exist, perhaps because its
+// file system is not mounted, is an error and never an empty bucket.
 type directory struct {
 	path string
 }
@@ -49,6 +48,9 @@ func (d *directory) Get(ctx context.Context, key string, opts GetOptions) (io.Re
 	if opts.ETag != "" && opts.ETag != o.ETag {
 		return nil, Object{}, errors.Join(precondition("get", key), f.Close())
 	}
+	if opts.Unless != "" && opts.Unless == o.ETag {
+		return nil, o, errors.Join(unchanged("get", key), f.Close())
+	}
 	length := opts.length(o.Size)
 	return &section{ctx, d, key, f, io.NewSectionReader(f, opts.Offset, length), length}, o, nil
 }
@@ -64,7 +66,7 @@ type section struct {
 }
 
 func (s *section) Read(p []byte) (int, error) {
-	if err := s.ctx.Err(); err != nil {
+	if err := context.Cause(s.ctx); err != nil {
 		return 0, &Error{Op: "get", Key: s.key, Err: err}
 	}
 	n, err := s.r.Read(p)
@@ -78,7 +80,13 @@ func (s *section) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (s *section) Close() error { return s.d.failed("get", s.key, s.f.Close()) }
+func (s *section) Close() error {
+	err := s.f.Close()
+	if errors.Is(err, fs.ErrClosed) {
+		return nil
+	}
+	return s.d.failed("get", s.key, err)
+}
 
 // open opens an object and returns what is known of it.
 func (d *directory) open(ctx context.Context, op, key string) (*os.File, Object, error) {
@@ -110,14 +118,14 @@ func (d *directory) open(ctx context.Context, op, key string) (*os.File, Object,
 	}
 }
 
-// replaced reports whether another object has got the key meanwhile.
+// replaced reports whether another object has the key by now.
 func replaced(root *os.Root, key string, was fs.FileInfo) bool {
 	info, err := root.Lstat(key)
 	return err == nil && etag(info) != etag(was)
 }
 
-// openObject opens a regular file without following a link to it, nor waiting
-// for the other end of a pipe. Anything else is no object.
+// openObject opens a regular file. It does not follow a link, nor wait for the other end of a pipe.
+// Anything else is not an object.
 func openObject(root *os.Root, key string) (*os.File, fs.FileInfo, error) {
 	before, err := root.Lstat(key)
 	if err != nil {
@@ -130,8 +138,7 @@ func openObject(root *os.Root, key string) (*os.File, fs.FileInfo, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	// Asked again of the open file: it is the one that will be read, and over
-	// NFS opening is what brings its attributes up to date.
+	// The open file is the one that will be read. Over NFS, opening it also updates its attributes.
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		err = fs.ErrNotExist
@@ -142,13 +149,13 @@ func openObject(root *os.Root, key string) (*os.File, fs.FileInfo, error) {
 	return f, info, nil
 }
 
-// object is what a file tells of itself.
+// object returns what is known of an object by its file.
 func object(key string, info fs.FileInfo) Object {
 	return Object{Key: key, Size: info.Size(), ETag: etag(info), Modified: info.ModTime()}
 }
 
-// etag changes whenever the file is replaced, since every Put makes a new file
-// with its own time; contents changed in place show by time and size.
+// etag changes whenever the file is replaced, since every Put makes a new file with its own time.
+// It also changes with time and size, when somebody changes the file in place.
 func etag(info fs.FileInfo) string {
 	var inode uint64
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
@@ -159,7 +166,7 @@ func etag(info fs.FileInfo) string {
 
 // root opens the directory, and refuses what can't be a key.
 func (d *directory) root(ctx context.Context, op, key string) (*os.Root, error) {
-	err := ctx.Err()
+	err := context.Cause(ctx)
 	if err == nil && op != "list" {
 		err = checkKey(key)
 	}
@@ -171,13 +178,24 @@ func (d *directory) root(ctx context.Context, op, key string) (*os.Root, error) 
 		return nil, &Error{Op: op, Key: key, Err: fmt.Errorf("no directory %s", d.path),
 			Hint: "is its file system mounted? A new bucket needs: mkdir " + d.path}
 	}
+	if err != nil && isNoDirectory(d.path, err) {
+		return nil, &Error{Op: op, Key: key, Err: fmt.Errorf("%s is not a directory", d.path),
+			Hint: "a bucket is a directory, such as file:///srv/bucket"}
+	}
 	if err != nil {
 		return nil, d.failed(op, key, err)
 	}
 	return root, nil
 }
 
-// answer is failed, but for the object itself not being there.
+// isNoDirectory reports whether opening failed since the path, or one above it,
+// is of a file. [os.OpenRoot] has no error of its own for that.
+func isNoDirectory(path string, err error) bool {
+	info, statErr := os.Stat(path)
+	return errors.Is(err, syscall.ENOTDIR) || statErr == nil && !info.IsDir()
+}
+
+// answer is failed, except that a missing object is absent.
 func (d *directory) answer(op, key string, err error) error {
 	// Below a file there is nothing, as S3 would say.
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
@@ -186,8 +204,8 @@ func (d *directory) answer(op, key string, err error) error {
 	return d.failed(op, key, err)
 }
 
-// failed makes an *Error of the error of a system call; nil stays nil. Whatever
-// else may be missing is not the object, so it never satisfies fs.ErrNotExist.
+// failed returns an *Error for the error of a system call, and nil for nil. The error never
+// satisfies fs.ErrNotExist: something is missing, but it is not the object.
 func (d *directory) failed(op, key string, err error) error {
 	if err == nil {
 		return nil

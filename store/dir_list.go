@@ -17,7 +17,7 @@ func (d *directory) List(ctx context.Context, opts ListOptions) (Listing, error)
 		return Listing{}, err
 	}
 	defer root.Close()
-	l := lister{ctx: ctx, root: root, opts: opts, folded: map[string]bool{}}
+	l := lister{ctx: ctx, root: root, opts: opts}
 	// Everything that matches is below the directory that the prefix ends in.
 	start := "."
 	if i := strings.LastIndexByte(opts.Prefix, '/'); i >= 0 {
@@ -38,12 +38,11 @@ type lister struct {
 	root    *os.Root
 	opts    ListOptions
 	objects []Object
-	folded  map[string]bool
 }
 
-// walk adds what is below a directory. One that is not there adds nothing.
+// walk adds what is below a directory, and nothing if that does not exist.
 func (l *lister) walk(dir string) error {
-	if err := l.ctx.Err(); err != nil {
+	if err := context.Cause(l.ctx); err != nil {
 		return err
 	}
 	entries, err := readDir(l.root, dir)
@@ -69,29 +68,19 @@ func (l *lister) walk(dir string) error {
 	return nil
 }
 
-// directory walks where that can add something.
+// directory walks a directory that can add something.
 func (l *lister) directory(prefix string) error {
-	matches := strings.HasPrefix(prefix, l.opts.Prefix)
-	if !matches && !strings.HasPrefix(l.opts.Prefix, prefix) {
+	if !strings.HasPrefix(prefix, l.opts.Prefix) && !strings.HasPrefix(l.opts.Prefix, prefix) {
 		return nil
 	}
-	if fold, ok := l.fold(prefix); matches && ok {
-		if l.folded[fold] {
-			return nil
-		}
-		// A directory without an object is no prefix, so one must be found.
-		has, err := hasObject(l.root, prefix[:len(prefix)-1])
-		if has {
-			l.folded[fold] = true
-		}
-		return err
+	if prefix < l.opts.After && !strings.HasPrefix(l.opts.After, prefix) { // so is all that is below it
+		return nil
 	}
 	return l.walk(prefix[:len(prefix)-1])
 }
 
 func (l *lister) file(key string, entry fs.DirEntry) error {
-	if fold, ok := l.fold(key); ok {
-		l.folded[fold] = true
+	if key <= l.opts.After {
 		return nil
 	}
 	info, err := entry.Info()
@@ -104,52 +93,14 @@ func (l *lister) file(key string, entry fs.DirEntry) error {
 	return err
 }
 
-// fold returns the key up to and with the first delimiter after the prefix.
-func (l *lister) fold(key string) (string, bool) {
-	if l.opts.Delimiter == "" || !strings.HasPrefix(key, l.opts.Prefix) {
-		return "", false
-	}
-	rest := key[len(l.opts.Prefix):]
-	i := strings.Index(rest, l.opts.Delimiter)
-	if i < 0 {
-		return "", false
-	}
-	return key[:len(l.opts.Prefix)+i+len(l.opts.Delimiter)], true
-}
-
 func (l *lister) listing() Listing {
 	out := Listing{Objects: l.objects, Date: time.Now()}
 	slices.SortFunc(out.Objects, func(a, b Object) int { return strings.Compare(a.Key, b.Key) })
-	for prefix := range l.folded {
-		out.Prefixes = append(out.Prefixes, prefix)
-	}
-	slices.Sort(out.Prefixes)
+	out.cut(l.opts.Limit)
 	return out
 }
 
-// hasObject reports whether there is an object at any depth.
-func hasObject(root *os.Root, dir string) (bool, error) {
-	entries, err := readDir(root, dir)
-	if err != nil {
-		return false, err
-	}
-	for _, entry := range entries {
-		key := path.Join(dir, entry.Name())
-		if checkKey(key) != nil || key == lockKey {
-			continue
-		}
-		found := entry.Type().IsRegular()
-		if entry.IsDir() {
-			found, err = hasObject(root, key)
-		}
-		if found || err != nil {
-			return found, err
-		}
-	}
-	return false, nil
-}
-
-// readDir returns all entries, unsorted; none where there is no directory.
+// readDir returns all entries, unsorted, and none if there is no directory.
 func readDir(root *os.Root, dir string) ([]fs.DirEntry, error) {
 	f, err := root.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -8,10 +8,9 @@ import (
 	"path"
 )
 
-// The metadata of an object is in a hidden file beside it, named for the key
-// and the ETag. So it belongs to one object and not to whichever has the key:
-// it can be written before that object is visible, two writers don't meet, and
-// a file put there by other means has none.
+// The metadata of an object is in a hidden file beside it, named for the key and the ETag. So it
+// belongs to one object, not to whichever has the key: it can be written before that object is
+// visible, two writers don't interfere, and a file that was put there by other means has none.
 
 func metaName(key, etag string) string { return path.Join(metaDir, key+"."+etag) }
 
@@ -26,7 +25,7 @@ func readMeta(root *os.Root, key, etag string) (map[string]string, error) {
 	}
 	var meta map[string]string
 	if err := json.Unmarshal(data, &meta); err != nil {
-		return nil, &plain{"its metadata is not readable: " + err.Error(), err}
+		return nil, &summary{"its metadata is not readable: " + err.Error(), err}
 	}
 	return meta, nil
 }

@@ -17,13 +17,12 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// A body is written under a temporary name, synced, and only then gets its key:
-// by link(2), which refuses to replace, or by rename(2), which replaces. Who
-// replaces or deletes holds the lock, so that what it compared is what it acts
-// on. link needs no lock: it is the one atomic "create" that also holds between
-// hosts that share the directory over NFS.
+// A body is written under a temporary name and synced. Only then it gets its key: by link(2), which
+// refuses to replace, or by rename(2), which replaces. A writer that replaces or deletes holds the
+// lock, so that nothing changes between its comparison and its action. link needs no lock: it is an
+// atomic "create" also between hosts that share the directory over NFS.
 
-// staleAfter is the age at which a temporary belongs to nobody alive.
+// staleAfter is the age at which the writer of a temporary is not alive any more.
 const staleAfter = 24 * time.Hour
 
 // lockPoll is the time between two tries to get the lock.
@@ -60,8 +59,8 @@ func reserved(key string) error {
 	return nil
 }
 
-// refuseEarly spares writing a body that is in vain. It decides nothing: link
-// and the comparison under the lock do.
+// refuseEarly avoids writing a body in vain. It does not decide: link and the comparison under the
+// lock do.
 func (d *directory) refuseEarly(root *os.Root, key string, opts PutOptions) error {
 	info, err := root.Lstat(key)
 	if opts.IfAbsent && err == nil && info.Mode().IsRegular() {
@@ -87,7 +86,7 @@ func (d *directory) Delete(ctx context.Context, key string) error {
 }
 
 func (d *directory) remove(ctx context.Context, root *os.Root, key string) error {
-	// Without a lock first, so that nothing is written where nothing is to do.
+	// At first without the lock, so that nothing is written if there is nothing to do.
 	if _, err := root.Lstat(key); err != nil {
 		return err
 	}
@@ -157,7 +156,7 @@ func (w *dirWrite) create(temp string) error {
 	case errors.Is(err, fs.ErrExist):
 		return ErrPrecondition
 	case errors.Is(err, syscall.EPERM), errors.Is(err, errors.ErrUnsupported):
-		return &plain{"the file system has no hard links: " + ErrNoConditions.Error(), ErrNoConditions}
+		return &summary{"the file system has no hard links: " + ErrNoConditions.Error(), ErrNoConditions}
 	case err != nil:
 		return err
 	}
@@ -201,8 +200,8 @@ func currentETag(root *os.Root, key string) (string, error) {
 	return etag(info), f.Close()
 }
 
-// writeTemp writes the body to a synced file and returns its name, also with
-// an error when there is something to remove.
+// writeTemp writes the body to a synced file and returns its name, also with an error when there is
+// something to remove.
 func (w *dirWrite) writeTemp(body io.ReadSeeker) (name string, err error) {
 	if err := makeDir(w.root, tempDir); err != nil {
 		return "", err
@@ -217,8 +216,8 @@ func (w *dirWrite) writeTemp(body io.ReadSeeker) (name string, err error) {
 	if err := w.copyBody(f, body); err != nil {
 		return name, err
 	}
-	// A clock of nanoseconds instead of the kernel's ticks: two Puts in one tick
-	// could otherwise get the same inode and time, and so the same ETag.
+	// A clock of nanoseconds instead of the kernel's ticks: two Puts in one tick could otherwise
+	// get the same inode and time, and so the same ETag.
 	now := time.Now()
 	if err := errors.Join(w.root.Chtimes(name, now, now), f.Sync()); err != nil {
 		return name, err
@@ -256,14 +255,14 @@ type untilDone struct {
 }
 
 func (u *untilDone) Read(p []byte) (int, error) {
-	if err := u.ctx.Err(); err != nil {
+	if err := context.Cause(u.ctx); err != nil {
 		return 0, err
 	}
 	return u.r.Read(p)
 }
 
-// removeStale removes what a writer that died left behind. It is no concern of
-// the Put that happens to do it, so it reports nothing.
+// removeStale removes what a writer that died left behind. An error does not concern the Put that
+// happens to do it, so it reports none.
 func removeStale(root *os.Root) {
 	entries, err := readDir(root, tempDir)
 	if err != nil {
@@ -289,8 +288,8 @@ func (d *directory) lock(ctx context.Context, root *os.Root) (unlock func(), err
 	return func() { _ = l.Close() }, nil // the kernel gives up the lock also where that fails
 }
 
-// makeDir makes a directory and those above it, with the permissions of the
-// bucket's own, so that those who share the bucket share them too.
+// makeDir makes a directory and those above it, with the permissions of the bucket's own, so that
+// those who share the bucket share them too.
 func makeDir(root *os.Root, dir string) error {
 	if dir == "." {
 		return nil

@@ -5,8 +5,8 @@ import (
 	"io/fs"
 )
 
-// noObject is the text of absence, which [fs.ErrNotExist] ("file does not
-// exist") would not say well of a bucket.
+// noObject is the text of absence, which [fs.ErrNotExist] ("file does not exist") would not say
+// well of a bucket.
 type noObject struct{}
 
 func (noObject) Error() string        { return "no such object" }
@@ -16,12 +16,14 @@ func absent(op, key string) error { return fmt.Errorf("%s %s: %w", op, key, noOb
 
 func precondition(op, key string) error { return fmt.Errorf("%s %s: %w", op, key, ErrPrecondition) }
 
-// plain says in a short text what an error of other software means, and keeps
-// that error for errors.Is and errors.As.
-type plain struct {
+func unchanged(op, key string) error { return fmt.Errorf("%s %s: %w", op, key, ErrUnchanged) }
+
+// summary says in a short text what an error of other software means, and keeps that error for
+// errors.Is and errors.As.
+type summary struct {
 	text string
 	err  error
 }
 
-func (p *plain) Error() string { return p.text }
-func (p *plain) Unwrap() error { return p.err }
+func (s *summary) Error() string { return s.text }
+func (s *summary) Unwrap() error { return s.err }

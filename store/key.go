@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// What every bucket can keep: S3 ends a key at 1024 bytes, a file system a
-// name at 255, and a directory adds its ETag to the name of a sidecar.
+// What every bucket can keep: S3 ends a key at 1024 bytes, a file system a name at 255, and a
+// directory adds its ETag to the name of a sidecar.
 const (
 	maxKey     = 900
 	maxElement = 200

@@ -4,8 +4,8 @@ package store
 
 import "time"
 
-// defaultLimits of a program that is built to be tested: what takes a minute in
-// earnest takes a second. The numbers of tries are those of the real ones.
+// defaultLimits of a program that is built to be tested: what takes a minute in production takes a
+// second. The numbers of tries are the same.
 var defaultLimits = limits{
 	dial:      time.Second,
 	tls:       time.Second,

@@ -15,9 +15,8 @@ import (
 	smithy "github.com/aws/smithy-go/middleware"
 )
 
-// s3Bucket is an S3 bucket, or the part of one whose keys begin with a prefix.
-// Downloads and uploads have a client each, since they stall in other ways:
-// see s3_client.go.
+// s3Bucket is an S3 bucket, or the part of one whose keys begin with a prefix. Downloads and
+// uploads have a client each, since they stall in different ways: see s3_client.go.
 type s3Bucket struct {
 	name   string
 	prefix string // "" or with a slash at the end
@@ -39,8 +38,8 @@ func (b *s3Bucket) Stat(ctx context.Context, key string) (Object, error) {
 		Key:    aws.String(b.prefix + key),
 	})
 	if err != nil && isAnswer(err) {
-		// The answer to HEAD has no body, so it can't tell a missing object
-		// from a missing bucket, nor say why it refuses. GET can.
+		// The answer to HEAD has no body, so it can't tell a missing object from a missing bucket,
+		// nor say why it refuses. GET can.
 		return b.statByGet(ctx, key)
 	}
 	if err != nil {
@@ -99,8 +98,8 @@ func (b *s3Bucket) Delete(ctx context.Context, key string) error {
 // errNoAnswer is the cause of a context that deadline ended.
 var errNoAnswer = errors.New("no answer in time")
 
-// deadline bounds the time until an answer begins, over all tries of the SDK.
-// The context it returns lasts until stop.
+// deadline bounds the time until an answer begins, over all tries of the SDK. The context it
+// returns lasts until stop.
 func (b *s3Bucket) deadline(ctx context.Context) (limited context.Context, stop func()) {
 	limited, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(b.limits.answer, func() { cancel(errNoAnswer) })
@@ -110,8 +109,8 @@ func (b *s3Bucket) deadline(ctx context.Context) (limited context.Context, stop 
 	}
 }
 
-// maxSkew is how far the clocks may be apart before the user should know.
-// S3 refuses requests that are 15 minutes off, and the SDK then corrects.
+// maxSkew is how far the clocks may be apart before the user should know. S3 refuses requests that
+// are 15 minutes off, and the SDK then corrects.
 const maxSkew = 5 * time.Minute
 
 // date returns the bucket's clock, and warns once where ours is far from it.
@@ -127,7 +126,7 @@ func (b *s3Bucket) date(meta smithy.Metadata) time.Time {
 	return date
 }
 
-// unquote makes one form of the ETag, as servers differ in where they quote it.
+// unquote returns the ETag in one form, as servers differ in where they quote it.
 func unquote(etag *string) string { return strings.Trim(aws.ToString(etag), `"`) }
 
 func quote(etag string) *string {
@@ -137,7 +136,7 @@ func quote(etag string) *string {
 	return aws.String(fmt.Sprintf("%q", etag))
 }
 
-// lower gives metadata names the form they had in Put, whatever was between.
+// lower returns metadata with the names in the form that they had in Put, as proxies may change it.
 func lower(meta map[string]string) map[string]string {
 	out := make(map[string]string, len(meta))
 	for name, value := range meta {

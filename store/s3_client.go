@@ -18,8 +18,8 @@ import (
 	"github.com/aws/smithy-go/logging"
 )
 
-// defaultRegion is used where none is configured. Other servers than Amazon's
-// mostly don't look at it, and Amazon's names the right one in its answer.
+// defaultRegion is used where none is configured. Other servers than Amazon's mostly don't look at
+// it, and Amazon's names the right one in its answer.
 const defaultRegion = "us-east-1"
 
 func openS3(ctx context.Context, name, prefix string, opts Options) (*s3Bucket, error) {
@@ -27,8 +27,7 @@ func openS3(ctx context.Context, name, prefix string, opts Options) (*s3Bucket, 
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}),
 		config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) { o.Client = role }))
 	if err != nil {
-		return nil, &Error{Op: "open", Key: name, Err: unwrapped(err),
-			Hint: "see AWS_PROFILE, ~/.aws/config and ~/.aws/credentials"}
+		return nil, explainConfig(name, err)
 	}
 	role.client = imds.NewFromConfig(cfg, func(o *imds.Options) { o.Retryer = retry.AddWithMaxAttempts(retry.NewStandard(), 2) })
 	role.limit = opts.limits.role
@@ -42,7 +41,7 @@ func openS3(ctx context.Context, name, prefix string, opts Options) (*s3Bucket, 
 	}
 	b.down = s3.NewFromConfig(cfg, b.configure(opts, downloadClient(opts.limits)))
 	b.up = s3.NewFromConfig(cfg, b.configure(opts, uploadClient(opts.limits)))
-	return b, nil
+	return b, checkEndpoint(b.down.Options().BaseEndpoint)
 }
 
 // configure sets up a client of the SDK.
@@ -54,12 +53,12 @@ func (b *s3Bucket) configure(opts Options, client *http.Client) func(*s3.Options
 			r.MaxBackoff = b.limits.backoff
 		})
 		o.APIOptions = append(o.APIOptions, middleware.AddUserAgentKeyValue("ftl", version(opts)))
-		// Everything that is read has a digest that is checked by its reader, and
-		// what is resumed is no longer what a checksum in the header is of.
+		// Everything that is read has a digest that is checked by its reader, and what is resumed
+		// is no longer what a checksum in the header is of.
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		if o.BaseEndpoint != nil {
-			// Another server than Amazon's: without the checksums that many don't
-			// know, and without a host name for each bucket.
+			// Another server than Amazon's: without the checksums that many don't know, and without
+			// a host name for each bucket.
 			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 			o.UsePathStyle = true
 		}
@@ -73,9 +72,8 @@ func version(opts Options) string {
 	return opts.Version
 }
 
-// downloadClient ends a connection that brings no byte for a while. The read
-// time-out of a connection also runs while a body is sent, so it is no good for
-// uploads.
+// downloadClient ends a connection that brings no byte for a while. The read time-out of a
+// connection also runs while a body is sent, so it is no good for uploads.
 func downloadClient(l *limits) *http.Client {
 	return httpClient(buildable(l).WithReadTimeout(l.read), nil)
 }
@@ -91,24 +89,24 @@ func buildable(l *limits) *awshttp.BuildableClient {
 		WithTransportOptions(func(t *http.Transport) { t.TLSHandshakeTimeout = l.tls })
 }
 
-// httpClient does not follow redirects: the signature holds for one host, and
-// the answer names the region that was meant. A nil watched has no watchdog.
+// httpClient does not follow redirects: the signature holds for one host, and the answer names the
+// region that was meant. A nil watched has no watchdog.
 func httpClient(b *awshttp.BuildableClient, watched *limits) *http.Client {
 	c := b.Freeze().(*http.Client)
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if watched != nil {
 		c.Transport = &watchdog{c.Transport, watched}
 	}
-	c.Transport = &sceptic{c.Transport}
+	c.Transport = &pageFilter{c.Transport}
 	return c
 }
 
-// sceptic refuses a web page where a bucket's answer should be: what a captive
-// portal or a proxy sends with 200 would else be an object or a success.
-type sceptic struct{ next http.RoundTripper }
+// pageFilter refuses a web page where a bucket's answer should be. Otherwise what a captive portal
+// or a proxy sends with 200 would pass for an object or a success.
+type pageFilter struct{ next http.RoundTripper }
 
-func (s *sceptic) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := s.next.RoundTrip(req)
+func (f *pageFilter) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := f.next.RoundTrip(req)
 	if err != nil || resp.StatusCode/100 != 2 {
 		return resp, err
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 )
 
-// machineRole is the client of the metadata service of a cloud's machines. That
-// is asked last, also where there is no such service, so it must be quick.
+// machineRole is the client of the metadata service of a cloud's machines. The SDK asks it last,
+// also where there is no such service, so it must be quick.
 type machineRole struct {
 	client *imds.Client
 	limit  time.Duration
@@ -17,15 +17,14 @@ type machineRole struct {
 
 // GetMetadata is what the SDK needs of it.
 func (r *machineRole) GetMetadata(ctx context.Context, in *imds.GetMetadataInput, opts ...func(*imds.Options)) (*imds.GetMetadataOutput, error) {
-	// The context ends with the time-out's timer rather than at the return, as
-	// the answer is read later.
+	// The context ends with the timer and not at the return, as the answer is read later.
 	ctx, cancel := context.WithCancel(ctx)
 	time.AfterFunc(r.limit, cancel)
 	return r.client.GetMetadata(ctx, in, opts...)
 }
 
-// credentials marks the errors of the SDK's chain, to tell "there are none"
-// from an answer of the bucket.
+// credentials marks the errors of the SDK's chain, to distinguish "there are none" from an answer
+// of the bucket.
 type credentials struct{ next aws.CredentialsProvider }
 
 func (c *credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {

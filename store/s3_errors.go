@@ -10,12 +10,13 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// errNotS3 is an answer that no S3 server gives.
+// errNotS3 stands for an answer that no S3 server gives.
 var errNotS3 = errors.New("the answer is not from an S3 bucket")
 
 const notS3Hint = "see AWS_ENDPOINT_URL, and whether a proxy or the login page of a network answered"
@@ -24,12 +25,12 @@ func notS3(op, key string) error {
 	return &Error{Op: op, Key: key, Err: errNotS3, Hint: notS3Hint}
 }
 
-// meanings are the codes of S3 that users can do something about. A code that
-// is not here is shown with the server's own message.
+// meanings are the codes of S3 that users can do something about. Any other code is shown with the
+// server's own message.
 var meanings = map[string]struct{ text, hint string }{
-	"AccessDenied":          {"access denied", deniedHint},
-	"Forbidden":             {"access denied", deniedHint},
-	"AllAccessDisabled":     {"access denied", ""},
+	"AccessDenied":          {accessDenied, ""},
+	"Forbidden":             {accessDenied, ""},
+	"AllAccessDisabled":     {accessDenied, ""},
 	"InvalidAccessKeyId":    {"the access key is unknown", "see AWS_ACCESS_KEY_ID and AWS_PROFILE"},
 	"SignatureDoesNotMatch": {"the secret key does not fit the access key", "see AWS_SECRET_ACCESS_KEY"},
 	"ExpiredToken":          {"the credentials have expired", expiredHint},
@@ -48,13 +49,27 @@ var meanings = map[string]struct{ text, hint string }{
 }
 
 const (
-	deniedHint  = "a missing object looks like this too without the permission s3:ListBucket"
+	accessDenied = "access denied" // its hint depends on the operation
+
 	expiredHint = "log in again, or renew AWS_SESSION_TOKEN"
 	credsHint   = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine a role"
 )
 
-// explain makes of an error of the SDK one in the terms of the contract, short
-// enough to read. An error that already is in those terms stays as it is.
+// deniedHint names the permission that an operation needs.
+func deniedHint(op string) string {
+	switch op {
+	case "put":
+		return "writing it needs the permission s3:PutObject"
+	case "delete":
+		return "deleting it needs the permission s3:DeleteObject"
+	case "list":
+		return "listing needs the permission s3:ListBucket on the bucket"
+	}
+	return "reading it needs s3:GetObject; a missing object looks like this too without the permission s3:ListBucket"
+}
+
+// explain returns an error of the SDK in the terms of the contract, short enough to read. An error
+// that already is in those terms stays as it is.
 func (b *s3Bucket) explain(ctx context.Context, op, key string, err error) error {
 	var ours *Error
 	var creds *credentialsError
@@ -70,7 +85,7 @@ func (b *s3Bucket) explain(ctx context.Context, op, key string, err error) error
 	case errors.Is(err, errNotS3):
 		return notS3(op, key)
 	case errors.As(err, &creds):
-		return fail(&plain{noCredentials(creds.err), creds.err}, credsHint)
+		return fail(&summary{noCredentials(creds.err), creds.err}, credsHint)
 	case errors.As(err, &api):
 		return b.explainAnswer(op, key, api, err)
 	}
@@ -78,7 +93,7 @@ func (b *s3Bucket) explain(ctx context.Context, op, key string, err error) error
 		return fail(notBucket(status), notS3Hint)
 	}
 	text, hint := network(err)
-	return fail(&plain{text, err}, hint)
+	return fail(&summary{text, err}, hint)
 }
 
 // explainAnswer is explain for what the bucket itself said.
@@ -86,7 +101,7 @@ func (b *s3Bucket) explainAnswer(op, key string, api smithy.APIError, err error)
 	status, header := response(err)
 	code := api.ErrorCode()
 	fail := func(text, hint string) error {
-		return &Error{Op: op, Key: key, Err: &plain{text + codeOf(code, status), err}, Hint: hint}
+		return &Error{Op: op, Key: key, Err: &summary{text + codeOf(code, status), err}, Hint: hint}
 	}
 	meaning, known := meanings[code]
 	region := header.Get("X-Amz-Bucket-Region")
@@ -101,16 +116,18 @@ func (b *s3Bucket) explainAnswer(op, key string, api smithy.APIError, err error)
 		return fail("there is no bucket "+b.name, "see FTL_BUCKET, AWS_ENDPOINT_URL and AWS_PROFILE")
 	case status/100 == 3 || region != "" && isRegion(code):
 		return fail(redirect(b.name, region, header.Get("Location")))
+	case known && meaning.text == accessDenied:
+		return fail(meaning.text, deniedHint(op))
 	case known:
 		return fail(meaning.text, meaning.hint)
 	case status == http.StatusForbidden:
-		return fail("access denied", deniedHint)
+		return fail(accessDenied, deniedHint(op))
 	}
 	return fail(message(api, status), "")
 }
 
-// isInvented reports whether the SDK made up the code of an answer that is not
-// of S3: a 404 of whoever else answers must not look like a missing object.
+// isInvented reports whether the SDK made up the code of an answer that is not from S3: a 404 of
+// another server must not look like a missing object.
 func isInvented(api smithy.APIError, status int) bool {
 	text := http.StatusText(status)
 	return api.ErrorMessage() == text && api.ErrorCode() == strings.ReplaceAll(text, " ", "")
@@ -120,8 +137,8 @@ func notBucket(status int) error {
 	return fmt.Errorf("%w: status %d, %s", errNotS3, status, strings.ToLower(http.StatusText(status)))
 }
 
-// isRegion reports whether a code can mean that a request was signed for
-// another region than the bucket's.
+// isRegion reports whether a code can mean that a request was signed for another region than the
+// bucket's.
 func isRegion(code string) bool {
 	return code == "AuthorizationHeaderMalformed" || code == "IllegalLocationConstraintException"
 }
@@ -136,7 +153,7 @@ func redirect(bucket, region, location string) (text, hint string) {
 	return "the bucket is in another region", "see AWS_REGION"
 }
 
-// codeOf names the code for who has to look it up.
+// codeOf returns the code, for somebody who has to search for it.
 func codeOf(code string, status int) string {
 	if code == "" || strings.Contains(code, " ") || code == "UnknownError" {
 		return fmt.Sprintf(" (status %d)", status)
@@ -156,8 +173,8 @@ func message(api smithy.APIError, status int) string {
 	return "the bucket says: " + strings.TrimSuffix(text, ".")
 }
 
-// response returns the status and the header of an answer with an error, 0 and
-// an empty header where there was none.
+// response returns the status and the header of an answer with an error, 0 and an empty header
+// where there was none.
 func response(err error) (status int, header http.Header) {
 	var resp *smithyhttp.ResponseError
 	if !errors.As(err, &resp) || resp.Response == nil {
@@ -166,7 +183,7 @@ func response(err error) (status int, header http.Header) {
 	return resp.Response.StatusCode, resp.Response.Header
 }
 
-// explainPut is explain for what only a write can meet.
+// explainPut is explain for the errors that only a write has.
 func (b *s3Bucket) explainPut(ctx context.Context, key string, opts PutOptions, err error) error {
 	status, _ := response(err)
 	code := codeFrom(err)
@@ -178,12 +195,13 @@ func (b *s3Bucket) explainPut(ctx context.Context, key string, opts PutOptions, 
 		return precondition("put", key) // what Amazon says of If-Match without an object
 	case conditional && (status == http.StatusNotImplemented || status == http.StatusBadRequest && isUnsupported(code)):
 		return &Error{Op: "put", Key: key, Hint: conditionsHint,
-			Err: &plain{ErrNoConditions.Error() + codeOf(code, status), ErrNoConditions}}
+			Err: &summary{ErrNoConditions.Error() + codeOf(code, status), ErrNoConditions}}
 	}
 	return b.explain(ctx, "put", key, err)
 }
 
-// isUnsupported: other codes with status 400 are about the request itself.
+// isUnsupported reports whether a code of status 400 can mean that the server has no conditional
+// writes. Other codes are about the request itself.
 func isUnsupported(code string) bool {
 	switch code {
 	case "NotImplemented", "InvalidArgument", "InvalidRequest", "UnsupportedHeader", "BadRequest", "UnknownError", "":
@@ -200,8 +218,7 @@ func codeFrom(err error) string {
 	return api.ErrorCode()
 }
 
-// isAnswer reports whether an error is what a bucket said, in contrast to a
-// connection that failed.
+// isAnswer reports whether an error is an answer of a bucket, and not a failed connection.
 func isAnswer(err error) bool {
 	var api smithy.APIError
 	var creds *credentialsError
@@ -211,6 +228,26 @@ func isAnswer(err error) bool {
 func isConflict(err error) bool {
 	code := codeFrom(err)
 	return code == "ConditionalRequestConflict" || code == "OperationAborted"
+}
+
+// unchangedError says that a conditional read found an object unchanged, and when.
+type unchangedError struct{ date time.Time }
+
+func (e *unchangedError) Error() string { return ErrUnchanged.Error() }
+
+// isUnchanged reports whether an answer says that the object is unchanged, and the bucket's clock,
+// which is zero if the answer has no date.
+func isUnchanged(err error) (date time.Time, is bool) {
+	var unchanged *unchangedError
+	if errors.As(err, &unchanged) {
+		return unchanged.date, true
+	}
+	status, header := response(err)
+	if status != http.StatusNotModified {
+		return time.Time{}, false
+	}
+	date, _ = http.ParseTime(header.Get("Date")) // zero where there is none
+	return date, true
 }
 
 func isBeyondEnd(err error) bool {
@@ -230,8 +267,10 @@ func network(err error) (text, hint string) {
 	var dns *net.DNSError
 	var timeout interface{ Timeout() bool }
 	switch {
-	case errors.As(err, &dns):
+	case errors.As(err, &dns) && dns.IsNotFound:
 		return "there is no host " + dns.Name, "see AWS_ENDPOINT_URL, AWS_REGION and the network"
+	case errors.As(err, &dns):
+		return "the host " + dns.Name + " can't be looked up: " + dns.Err, "see the network and /etc/resolv.conf"
 	case errors.Is(err, errStalled), errors.Is(err, errSlow), errors.Is(err, errRange), errors.Is(err, errNoAnswer):
 		return innermost(err).Error(), networkHint
 	case errors.As(err, &timeout) && timeout.Timeout():
@@ -242,8 +281,8 @@ func network(err error) (text, hint string) {
 
 const networkHint = "see the network, AWS_ENDPOINT_URL and AWS_REGION"
 
-// innermost is the cause below what the SDK and net/http wrap around it, as
-// far as that still says what was being done.
+// innermost returns the cause without what the SDK and net/http say before it. It stops where the
+// error still says what was being done.
 func innermost(err error) error {
 	var op *net.OpError
 	var cert *tls.CertificateVerificationError
@@ -262,8 +301,8 @@ func innermost(err error) error {
 	}
 }
 
-// unwrapped leaves out what the SDK says before the cause: how far it had come
-// when it looked for credentials. A cause has more to say than its own cause.
+// unwrapped leaves out what the SDK says before the cause: how far it had come when it looked for
+// credentials. It does not leave out more, since each cause says more than the one below it.
 func unwrapped(err error) error {
 	for isNoise(err) {
 		next := errors.Unwrap(err)
@@ -275,8 +314,8 @@ func unwrapped(err error) error {
 	return err
 }
 
-// noCredentials says why there are none. That the machine has no role is what
-// the SDK says when nothing else was configured.
+// noCredentials says why there are none. The SDK says that the machine has no role when nothing
+// else was configured.
 func noCredentials(err error) string {
 	cause := unwrapped(err).Error()
 	if strings.HasPrefix(cause, "no EC2 IMDS role found") {
@@ -285,7 +324,7 @@ func noCredentials(err error) string {
 	return "no usable credentials: " + cause
 }
 
-// isNoise knows the wrappers by their text, as most have no type of their own.
+// isNoise recognizes them by their text, as most have no type of their own.
 func isNoise(err error) bool {
 	text := err.Error()
 	for _, prefix := range []string{"get identity: ", "get credentials: ", "failed to refresh cached credentials, ",

@@ -96,6 +96,24 @@ func TestRangeIsResumed(t *testing.T) {
 	}
 }
 
+func TestReadAfterCloseDoesNotConnect(t *testing.T) {
+	b, proxy := faulty(t)
+	r, _, err := b.Get(t.Context(), "k", store.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := len(proxy.Requests())
+	if _, err := r.Read(make([]byte, 1)); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("got %v, want fs.ErrClosed", err)
+	}
+	if n := len(proxy.Requests()) - before; n > 0 {
+		t.Errorf("%d requests after Close", n)
+	}
+}
+
 func TestDownloadGivesUp(t *testing.T) {
 	b, proxy := faulty(t)
 	proxy.Add(s3test.Rule{Method: "GET", Key: "k", Fault: s3test.Reset(10_000)})
@@ -216,7 +234,7 @@ func TestFailuresAreExplained(t *testing.T) {
 		fault      s3test.Fault
 		text, hint string
 	}{
-		"Denied":        {s3test.Fail(403, "AccessDenied", nil), "access denied (AccessDenied)", "s3:ListBucket"},
+		"Denied":        {s3test.Fail(403, "AccessDenied", nil), "access denied (AccessDenied)", "needs"},
 		"NoBucket":      {s3test.Fail(404, "NoSuchBucket", nil), "there is no bucket ftl-", "FTL_BUCKET"},
 		"Expired":       {s3test.Fail(400, "ExpiredToken", nil), "the credentials have expired (ExpiredToken)", "log in"},
 		"UnknownKey":    {s3test.Fail(403, "InvalidAccessKeyId", nil), "access key", "AWS_ACCESS_KEY_ID"},
@@ -244,6 +262,23 @@ func TestFailuresAreExplained(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestDeniedNamesThePermission gives each operation the permission that it lacks.
+func TestDeniedNamesThePermission(t *testing.T) {
+	needs := map[string]string{
+		"stat": "s3:GetObject", "get": "s3:GetObject", "list": "s3:ListBucket", "put": "s3:PutObject", "delete": "s3:DeleteObject",
+	}
+	for _, code := range []string{"AccessDenied", "Forbidden", "Unheard"} {
+		b, proxy := faulty(t)
+		proxy.Add(s3test.Rule{Fault: s3test.Fail(403, code, nil)})
+		for op, err := range everything(t, b) {
+			hint := isError(t, err).Hint
+			if !strings.Contains(hint, needs[op]) || strings.Contains(hint, "ListBucket") && (op == "put" || op == "delete") {
+				t.Errorf("%s: hint of %s is %q, want one about %s", code, op, hint, needs[op])
+			}
+		}
 	}
 }
 
@@ -412,10 +447,13 @@ func TestEmptyPageInAListing(t *testing.T) {
 	b, proxy := faulty(t)
 	empty := s3test.Answer(200, nil, `<ListBucketResult><Name>b</Name><IsTruncated>true</IsTruncated>`+
 		`<NextContinuationToken>k</NextContinuationToken></ListBucketResult>`)
-	proxy.Add(s3test.Rule{Query: "list-type=2", To: 1, Fault: empty})
-	storetest.Put(t, b, "z", "x")
+	// A token is the server's own, so the second page can't be asked of it.
+	rest := s3test.Answer(200, nil, `<ListBucketResult><Name>b</Name><IsTruncated>false</IsTruncated>`+
+		`<Contents><Key>z</Key><Size>1</Size></Contents></ListBucketResult>`)
+	proxy.Add(s3test.Rule{Query: "continuation-token=k", Fault: rest})
+	proxy.Add(s3test.Rule{Query: "list-type=2", Fault: empty})
 	l, err := b.List(t.Context(), store.ListOptions{})
-	if err != nil || len(l.Objects) == 0 {
+	if err != nil || len(l.Objects) != 1 || l.Objects[0].Key != "z" {
 		t.Errorf("listing has %v, %v, want what follows the empty page", l.Objects, err)
 	}
 }

@@ -6,15 +6,18 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// List asks for page after page. A listing that can't be had whole is an error,
-// also where a server sends the same page for ever: the SDK's paginator would
-// either loop or end there as if that were all.
+// List reads page after page. A listing that is not complete is an error, also if a server sends
+// the same page for ever: the SDK's paginator would either loop, or end there as if that were all.
 func (b *s3Bucket) List(ctx context.Context, opts ListOptions) (Listing, error) {
+	if checkKey(opts.Prefix+"x") != nil {
+		return b.listNothing(ctx)
+	}
 	l := s3Lister{b: b, opts: opts}
 	seen := map[string]bool{}
 	for token := ""; ; {
@@ -22,7 +25,8 @@ func (b *s3Bucket) List(ctx context.Context, opts ListOptions) (Listing, error) 
 		if err != nil {
 			return Listing{}, err
 		}
-		if next == "" {
+		if next == "" || opts.Limit > 0 && len(l.out.Objects) >= opts.Limit {
+			l.out.More = next != ""
 			return l.sorted(), nil
 		}
 		if seen[next] {
@@ -34,6 +38,19 @@ func (b *s3Bucket) List(ctx context.Context, opts ListOptions) (Listing, error) 
 		token = next
 	}
 }
+
+// listNothing answers for a prefix that no key has. Not every server takes one, such as "../"; but
+// whether there is a bucket, only the server can tell.
+func (b *s3Bucket) listNothing(ctx context.Context) (Listing, error) {
+	l := s3Lister{b: b, opts: ListOptions{Limit: 1}}
+	if _, err := l.page(ctx, ""); err != nil {
+		return Listing{}, err
+	}
+	return Listing{Date: l.out.Date}, nil
+}
+
+// maxPage is how many keys S3 lists in a page.
+const maxPage = 1000
 
 // s3Lister collects the pages of a listing.
 type s3Lister struct {
@@ -50,8 +67,11 @@ func (l *s3Lister) page(ctx context.Context, token string) (next string, err err
 	if token != "" {
 		in.ContinuationToken = &token
 	}
-	if l.opts.Delimiter != "" {
-		in.Delimiter = &l.opts.Delimiter
+	if l.opts.After != "" {
+		in.StartAfter = aws.String(l.b.prefix + l.opts.After)
+	}
+	if lacking := l.opts.Limit - len(l.out.Objects); l.opts.Limit > 0 && lacking < maxPage {
+		in.MaxKeys = aws.Int32(int32(lacking))
 	}
 	out, err := l.b.down.ListObjectsV2(ctx, in)
 	if err != nil {
@@ -71,26 +91,21 @@ func (l *s3Lister) page(ctx context.Context, token string) (next string, err err
 	return *out.NextContinuationToken, nil
 }
 
-// add leaves out what is no key, such as the "folder/" of a web console, as
-// nothing could be done with it.
+// add leaves out names that are not keys, such as the "folder/" of a web console.
 func (l *s3Lister) add(out *s3.ListObjectsV2Output) {
 	for _, o := range out.Contents {
 		key, ok := strings.CutPrefix(aws.ToString(o.Key), l.b.prefix)
-		if !ok || checkKey(key) != nil || !strings.HasPrefix(key, l.opts.Prefix) {
+		if !ok || checkKey(key) != nil || !strings.HasPrefix(key, l.opts.Prefix) || key <= l.opts.After {
 			continue
 		}
 		l.out.Objects = append(l.out.Objects, Object{
-			Key:      key,
-			Size:     aws.ToInt64(o.Size),
-			ETag:     unquote(o.ETag),
-			Modified: aws.ToTime(o.LastModified),
+			Key:  key,
+			Size: aws.ToInt64(o.Size),
+			ETag: unquote(o.ETag),
+			// Some servers have milliseconds here and nowhere else: an object would be younger than the
+			// bucket's own clock.
+			Modified: aws.ToTime(o.LastModified).Truncate(time.Second),
 		})
-	}
-	for _, p := range out.CommonPrefixes {
-		prefix, ok := strings.CutPrefix(aws.ToString(p.Prefix), l.b.prefix)
-		if ok && checkKey(strings.TrimSuffix(prefix, "/")) == nil {
-			l.out.Prefixes = append(l.out.Prefixes, prefix)
-		}
 	}
 	l.out.Date = l.b.date(out.ResultMetadata)
 }
@@ -100,8 +115,7 @@ func (l *s3Lister) sorted() Listing {
 	byKey := func(a, b Object) int { return strings.Compare(a.Key, b.Key) }
 	slices.SortStableFunc(l.out.Objects, byKey)
 	l.out.Objects = slices.CompactFunc(l.out.Objects, func(a, b Object) bool { return a.Key == b.Key })
-	slices.Sort(l.out.Prefixes)
-	l.out.Prefixes = slices.Compact(l.out.Prefixes)
+	l.out.cut(l.opts.Limit)
 	return l.out
 }
 

@@ -17,9 +17,9 @@ import (
 	smithy "github.com/aws/smithy-go/middleware"
 )
 
-// Put sends the digest ahead, which makes S3 refuse other bytes, and also makes
-// the SDK send the body as it is: its own checksums would come after the body
-// in an encoding that many other servers can't read.
+// Put sends the digest ahead, which makes S3 refuse other bytes, and also makes the SDK send the
+// body as it is: its own checksums would come after the body in an encoding that many other servers
+// can't read.
 func (b *s3Bucket) Put(ctx context.Context, key string, body io.ReadSeeker, opts PutOptions) (Object, error) {
 	err := checkKey(key)
 	meta, metaErr := opts.metadata()
@@ -42,8 +42,8 @@ func (b *s3Bucket) Put(ctx context.Context, key string, body io.ReadSeeker, opts
 		if err == nil {
 			return o, nil
 		}
-		// Another write to the key was under way: whether the condition holds is
-		// known when that has ended.
+		// Another write to the key was under way. Whether the condition holds is known once that
+		// has ended.
 		if !isConflict(err) || try > b.limits.conflicts || !pause(ctx, b.limits.backoff, try) {
 			return Object{}, b.explainPut(ctx, key, opts, err)
 		}
@@ -84,8 +84,8 @@ func (u *upload) send(ctx context.Context, r io.ReadSeeker) (Object, error) {
 	return u.sendWhole(ctx, in)
 }
 
-// sendWhole bounds a small body, such as a marker, over all tries; for a large
-// one the watchdog bounds each.
+// sendWhole bounds the time for a small body, such as a marker, over all tries. For a large one,
+// the watchdog bounds each try.
 func (u *upload) sendWhole(ctx context.Context, in *s3.PutObjectInput) (Object, error) {
 	if float64(u.size) <= float64(u.b.limits.floor)*u.b.limits.window.Seconds() {
 		limited, stop := u.b.deadline(ctx)
@@ -107,9 +107,8 @@ const contentType = "application/octet-stream"
 // abortTimeout is for giving up the parts of an upload whose context has ended.
 const abortTimeout = 10 * time.Second
 
-// sendParts sends what is too large for one request. S3 knows a digest of the
-// parts only, so that of the whole is checked here: before the parts become an
-// object.
+// sendParts sends what is too large for one request. S3 only checks the digest of each part, so the
+// digest of the whole is checked here, before the parts become an object.
 func (u *upload) sendParts(ctx context.Context, body *checkedBody) (Object, error) {
 	manager := transfermanager.New(u.b.up, func(o *transfermanager.Options) {
 		o.PartSizeBytes = u.b.limits.part
@@ -156,8 +155,8 @@ func (u *upload) object(etag *string, meta smithy.Metadata) (Object, error) {
 	}, nil
 }
 
-// checkedBody withholds the last bytes of a body whose digest is wrong, so that
-// no server can store it, also one that ignores the digest in the request.
+// checkedBody withholds the last bytes of a body whose digest is wrong. So no server can store it,
+// not even one that ignores the digest in the request.
 type checkedBody struct {
 	r      io.ReadSeeker
 	size   int64

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -13,9 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// download reads an object and goes on with a new request where a connection
-// broke, ended early or became too slow; the SDK takes care of a request only
-// until its answer begins. What has come is not read again.
+// download reads an object, and continues with a new request where a connection broke, ended early
+// or became too slow. The SDK retries a request only until its answer begins. Bytes that were read
+// are not read again.
 type download struct {
 	b     *s3Bucket
 	ctx   context.Context // of Get; the reader it returns lives as long
@@ -28,12 +29,13 @@ type download struct {
 	tries int   // connections that failed
 	speed meter
 
+	closed bool
 	broken error         // of the connection, after the bytes that came before
 	body   io.ReadCloser // of the present connection, nil when there is none
 	stop   func()        // ends its request
 }
 
-// errRange is a body that is not the range that was asked for.
+// errRange says that a body is not the range that was asked for.
 var errRange = errors.New("the bucket answered with another range")
 
 func (b *s3Bucket) get(ctx context.Context, op, key string, opts GetOptions) (io.ReadCloser, Object, error) {
@@ -42,6 +44,9 @@ func (b *s3Bucket) get(ctx context.Context, op, key string, opts GetOptions) (io
 		err := d.connect()
 		if err == nil {
 			return d, d.o, nil
+		}
+		if at, is := isUnchanged(err); is {
+			return nil, Object{Key: key, ETag: opts.Unless, Date: at}, unchanged(op, key)
 		}
 		if isBeyondEnd(err) {
 			return b.getNothing(ctx, op, key, opts)
@@ -65,6 +70,9 @@ func (b *s3Bucket) getNothing(ctx context.Context, op, key string, opts GetOptio
 }
 
 func (d *download) Read(p []byte) (int, error) {
+	if d.closed {
+		return 0, &Error{Op: d.op, Key: d.key, Err: fs.ErrClosed}
+	}
 	for d.left > 0 && len(p) > 0 {
 		n := 0
 		if d.broken == nil {
@@ -88,14 +96,20 @@ func (d *download) Read(p []byte) (int, error) {
 }
 
 func (d *download) Close() error {
+	d.closed = true
+	d.disconnect()
+	return nil
+}
+
+// disconnect ends the connection, if there is one. The unread rest is not wanted, so an error of the
+// connection does not matter.
+func (d *download) disconnect() {
 	if d.body == nil {
-		return nil
+		return
 	}
-	// What is left unread is not wanted: an error of the connection says nothing.
 	_ = d.body.Close()
 	d.stop()
 	d.body = nil
-	return nil
 }
 
 // readSome reads from the connection, made where there is none.
@@ -116,7 +130,8 @@ func (d *download) readSome(p []byte) (int, error) {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil && d.left > 0 {
-		return n, errors.Join(err, d.Close())
+		d.disconnect()
+		return n, err
 	}
 	return n, nil
 }
@@ -168,6 +183,9 @@ func (d *download) request() *s3.GetObjectInput {
 		Key:     aws.String(d.b.prefix + d.key),
 		IfMatch: quote(d.opts.ETag),
 	}
+	if d.left < 0 { // what follows has to be of the object that came first
+		in.IfNoneMatch = quote(d.opts.Unless)
+	}
 	from := d.opts.Offset + d.at
 	switch {
 	case d.opts.Length > 0:
@@ -178,8 +196,7 @@ func (d *download) request() *s3.GetObjectInput {
 	return in
 }
 
-// accept checks that an answer is what was asked for, and brings its body to
-// where that begins.
+// accept checks that an answer is what was asked for, and skips to where that begins in its body.
 func (d *download) accept(out *s3.GetObjectOutput) error {
 	if out.ETag == nil || out.ContentLength == nil {
 		return errNotS3
@@ -187,6 +204,9 @@ func (d *download) accept(out *s3.GetObjectOutput) error {
 	tag := unquote(out.ETag)
 	if d.opts.ETag != "" && d.opts.ETag != tag {
 		return ErrPrecondition // a server that ignores If-Match
+	}
+	if d.left < 0 && d.opts.Unless != "" && d.opts.Unless == tag {
+		return &unchangedError{d.b.date(out.ResultMetadata)} // a server that ignores If-None-Match
 	}
 	from, size, err := bodyRange(out)
 	if err != nil {

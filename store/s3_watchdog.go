@@ -13,8 +13,7 @@ var (
 	errSlow    = errors.New("the connection is too slow")
 )
 
-// meter measures a transfer. The time is what the transfer took, without what
-// its user did in between.
+// meter measures a transfer. The time that its user takes between two reads does not count.
 type meter struct {
 	took  time.Duration
 	bytes int64
@@ -68,8 +67,8 @@ type progress struct {
 // sendBuffer is what a kernel may hold of a body after it was read.
 const sendBuffer = 4 << 20
 
-// wait is how long the next step may take. After the end of the body that
-// includes sending what the kernel still holds of it.
+// wait returns how long the next step may take. After the end of the body, that includes sending
+// what the kernel still holds of it.
 func (p *progress) wait(sent bool, size int64) time.Duration {
 	if !sent || p.limits.floor == 0 {
 		return p.limits.idle

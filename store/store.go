@@ -28,19 +28,20 @@ import (
 // Bucket is a flat map from keys to bytes. Its methods may be called from
 // several goroutines, and by several processes on several machines at once.
 type Bucket interface {
-	// List returns every object whose key begins with the prefix, however many
-	// pages that takes, or an error: never a part. No match is not an error,
-	// nor is a directory that is empty; a bucket that does not exist is.
+	// List returns every object that is selected, however many pages that takes,
+	// or an error: never a part. No match is not an error, nor is a directory
+	// that is empty; a bucket that does not exist is.
 	List(ctx context.Context, opts ListOptions) (Listing, error)
 
 	// Stat returns what is known of one object without reading it.
 	Stat(ctx context.Context, key string) (Object, error)
 
 	// Get reads an object, or a range of it; a range that begins at or beyond
-	// the end has no bytes. The caller closes the reader. A
-	// connection that breaks or stalls is taken up again where it ended, some
-	// times, as long as the object is still the same one; the reader ends with
-	// io.EOF only after the whole range. The bytes are not verified.
+	// the end has no bytes. The caller closes the reader, which may be done twice;
+	// what is read after that is fs.ErrClosed. A connection that breaks or stalls
+	// is taken up again where it ended, some times, as long as the object is still
+	// the same one; the reader ends with io.EOF only after the whole range. The
+	// bytes are not verified.
 	Get(ctx context.Context, key string, opts GetOptions) (io.ReadCloser, Object, error)
 
 	// Put writes an object as a whole: it is there with all its bytes or not
@@ -58,16 +59,22 @@ type Bucket interface {
 // ListOptions selects what List returns.
 type ListOptions struct {
 	Prefix string // of the key; "" is everything
-	// Delimiter, where set, folds the keys that have it after the prefix into
-	// Listing.Prefixes, each once, up to and with the delimiter.
-	Delimiter string
+	After  string // selects the keys that follow this one in lexical order; "" is all
+	Limit  int    // selects only the first keys; 0 is all
 }
 
-// Listing is the complete answer to List.
+// Listing is the answer to List.
 type Listing struct {
-	Objects  []Object  // in lexical order of the keys; without metadata
-	Prefixes []string  // in lexical order
-	Date     time.Time // the bucket's clock at the end of the listing
+	Objects []Object  // in lexical order of the keys; without metadata
+	More    bool      // the limit has left some out
+	Date    time.Time // the bucket's clock at the end of the listing
+}
+
+// cut leaves only the first objects; 0 leaves all.
+func (l *Listing) cut(limit int) {
+	if limit > 0 && len(l.Objects) > limit {
+		l.Objects, l.More = l.Objects[:limit], true
+	}
 }
 
 // Object is what a bucket knows of an object beside its bytes.
@@ -85,6 +92,7 @@ type GetOptions struct {
 	Offset int64  // bytes to leave out at the start
 	Length int64  // bytes to read at most; 0 is all that follow Offset
 	ETag   string // where set, any other object under the key is ErrPrecondition
+	Unless string // where set, an object with this ETag is ErrUnchanged
 }
 
 // PutOptions says how Put writes. At most one of IfAbsent and IfMatch is set.
@@ -98,6 +106,9 @@ type PutOptions struct {
 // ErrPrecondition says that the object under a key is not the one that a
 // conditional read or write named.
 var ErrPrecondition = errors.New("the object is not as expected")
+
+// ErrUnchanged says that the object under a key is still the one that a conditional read names.
+var ErrUnchanged = errors.New("the object is unchanged")
 
 // ErrNoConditions says that a bucket ignores or rejects conditional writes, so
 // that two writers at the same time could overwrite each other unnoticed.

@@ -195,7 +195,7 @@ PATH=$work/bin:$PATH
 unset "${!AWS_@}" "${!FTL_@}"
 export AWS_ACCESS_KEY_ID=real AWS_SECRET_ACCESS_KEY=real-secret AWS_REGION=us-east-1 AWS_CONFIG_FILE=/dev/null \
 	AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_METADATA_DISABLED=true NO_PROXY=127.0.0.1
-export FTL_BUCKET=s3://releases/real
+export FTL_ENV_FILE=none FTL_BUCKET=s3://releases/real
 serve
 
 say "making the trees"

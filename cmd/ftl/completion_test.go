@@ -2,13 +2,15 @@ package main
 
 import (
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
 
-// TestCompletionDoesNotHang asks a bucket that takes connections, and never
-// answers.
+// TestCompletionDoesNotHang asks a bucket that takes connections, and never answers.
 func TestCompletionDoesNotHang(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -40,5 +42,46 @@ func TestCompletionScripts(t *testing.T) {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})
+	}
+}
+
+// TestBashCompletionAlone completes in a bash without the package bash-completion.
+func TestBashCompletionAlone(t *testing.T) {
+	if _, err := exec.LookPath("bash"); err != nil {
+		t.Skip("NOT TESTED: bash is not here")
+	}
+	home := t.TempDir()
+	for _, dir := range []string{"root/my_site", "root/my_tool", "data/one", "data/two"} {
+		if err := os.MkdirAll(filepath.Join(home, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The builtin works only while bash itself completes.
+	const script = `
+source <(ftl completion bash)
+compopt() { :; }
+COMP_LINE=$1 COMP_POINT=${#1} COMP_TYPE=9 COMPREPLY=()
+__start_ftl
+printf '%s\n' "${COMPREPLY[@]}"`
+	for line, want := range map[string]string{
+		"ftl stat":               "status",
+		"ftl hold ":              "my_site,my_tool",
+		"ftl hold my_s":          "my_site",
+		"ftl list --mas":         "--master",
+		"ftl list --root data/t": "data/two",
+		"ftl list --root=data/o": "data/one",
+	} {
+		command := exec.CommandContext(t.Context(), "bash", "--noprofile", "--norc", "-c", script, "bash", line)
+		command.Dir = home
+		command.Env = append(userEnv(home), "FTL_ROOT="+filepath.Join(home, "root"))
+		out, err := command.CombinedOutput()
+		var replies []string
+		for reply := range strings.Lines(string(out)) {
+			word, _, _ := strings.Cut(strings.TrimSpace(reply), " ")
+			replies = append(replies, word)
+		}
+		if got := strings.Join(replies, ","); err != nil || got != want {
+			t.Errorf("%q: got %q, %v, want %q", line, out, err, want)
+		}
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"testing"
 )
 
-// TestREADMEJSON compares what each command prints with --json with the fields
-// that the README lists for it.
-func TestREADMEJSON(t *testing.T) {
+// TestReferenceJSON compares what each command prints with --json with the fields
+// that the reference lists for it.
+func TestReferenceJSON(t *testing.T) {
 	home := t.TempDir()
 	for _, dir := range []string{"bucket", "root/my_site", "my_site"} {
 		if err := os.MkdirAll(filepath.Join(home, dir), 0o755); err != nil {
@@ -39,17 +39,32 @@ func TestREADMEJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(spooled[strings.LastIndex(strings.TrimSpace(spooled), "\n")+1:]), &step); err != nil {
 		t.Fatal(err)
 	}
+	var second struct{ Revision string }
+	if err := os.WriteFile(filepath.Join(home, "my_site", "index.html"), []byte("hello again"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	again := ftl("spool", "my_site", "--json")
+	if err := json.Unmarshal([]byte(again[strings.LastIndex(strings.TrimSpace(again), "\n")+1:]), &second); err != nil {
+		t.Fatal(err)
+	}
 	ftl("jump", "--master", step.Revision)
 	tests := []struct{ documented, out string }{
 		{"step", spooled},
 		{"step", ftl("sync", "--json")},
 		{"step", ftl("jump", "--json", step.Revision)},
 		{"status", ftl("status", "--json")},
+		{"status --fleet", ftl("status", "--fleet", "--json")},
 		{"why", ftl("why", "--json", "my_site")},
 		{"log", ftl("log", "--json")},
 		{"log --master", ftl("log", "--master", "--json", "my_site")},
+		{"step", ftl("subscribe", "--json", "my_site")},
+		{"diff", ftl("diff", "--json", step.Revision, second.Revision)},
 		{"ftl list --json", ftl("list", "--json")},
-		{"ftl list --json PACKAGE", ftl("list", "--json", "my_site")},
+		{"list", ftl("list", "--json", "my_site")},
+		{"list", ftl("list", "--json", "--master", "my_site")},
+		{"ftl env --json", ftl("env", "--json")},
+		{"ftl version --json", ftl("version", "--json")},
+		{"ftl help --json", ftl("help", "--json")},
 	}
 	for _, test := range tests {
 		want := documentedFields(t, test.documented)
@@ -60,18 +75,17 @@ func TestREADMEJSON(t *testing.T) {
 				t.Fatalf("%s: %q: %v", test.documented, line, err)
 			}
 			if got := slices.Sorted(maps.Keys(fields)); !slices.Equal(got, want) {
-				t.Errorf("%s: got the fields %v, the README has %v", test.documented, got, want)
+				t.Errorf("%s: got the fields %v, the reference has %v", test.documented, got, want)
 			}
 		}
 	}
 }
 
-// documentedFields returns the names that the README has in the table of this
+// documentedFields returns the names that the reference has in the table of this
 // name, or in the row of this command.
 func documentedFields(t *testing.T, name string) []string {
 	t.Helper()
-	_, section, _ := strings.Cut(readme(t), "\n## JSON\n")
-	section, _, _ = strings.Cut(section, "\n## ")
+	section := page(t, "cmd/topics/json.md")
 	table := regexp.MustCompile(`(?m)^\| field of (?:a )?` + regexp.QuoteMeta(name) + ` \|.*\n\|.*\n((?:\| .*\n)*)`)
 	row := regexp.MustCompile("(?m)^\\| `" + regexp.QuoteMeta(name) + "` \\|(.*)$")
 	code := regexp.MustCompile("`([^`]*)`")
@@ -88,7 +102,7 @@ func documentedFields(t *testing.T, name string) []string {
 		fields = append(fields, match[1])
 	}
 	if len(fields) == 0 {
-		t.Fatalf("the README lists no fields of %s", name)
+		t.Fatalf("the reference lists no fields of %s", name)
 	}
 	slices.Sort(fields)
 	return fields

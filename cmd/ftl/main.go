@@ -14,9 +14,9 @@ import (
 func main() { os.Exit(run()) }
 
 func run() int {
-	program := cmd.Program{Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
+	program := cmd.Program{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(), Setenv: os.Setenv}
 	program.PrepareProcess()
-	ctx, stop := cmd.WithSignals(context.Background())
+	ctx, stop := program.WithSignals(context.Background())
 	defer stop()
 	return program.Run(ctx, os.Args[1:])
 }

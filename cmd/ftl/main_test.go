@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -17,8 +19,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"ftl": main})
 }
 
-// TestScripts runs every script of testdata/scripts on both kinds of bucket:
-// what a user sees must not depend on where the bucket is.
+// TestScripts runs every script of testdata/scripts on both kinds of bucket: what a user sees must
+// not depend on where the bucket is.
 func TestScripts(t *testing.T) {
 	t.Run("directory", func(t *testing.T) {
 		runScripts(t, "directory", func(env *testscript.Env) error {
@@ -37,10 +39,22 @@ func TestScripts(t *testing.T) {
 				env.Setenv(name, value)
 			}
 			env.Setenv("FTL_BUCKET", "s3://"+name+"/some/prefix")
-			env.Values[bucketDir] = filepath.Join(server.Data, name, "some", "prefix")
+			env.Setenv(bucketServer, server.Endpoint)
+			env.Values[bucketProxy] = sync.OnceValue(func() *s3test.Proxy { return s3test.NewProxy(t, server.Endpoint) })
 			return server.MakeBucket(context.Background(), name)
 		})
 	})
+}
+
+// canPin reports whether a file can be made immutable, which takes root and a file system that
+// knows of it.
+func canPin(t *testing.T) bool {
+	path := filepath.Join(t.TempDir(), "pinned")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	defer exec.Command("chattr", "-i", path).Run()
+	return exec.Command("chattr", "+i", path).Run() == nil
 }
 
 func runScripts(t *testing.T, kind string, makeBucket func(*testscript.Env) error) {
@@ -48,10 +62,19 @@ func runScripts(t *testing.T, kind string, makeBucket func(*testscript.Env) erro
 		Dir:                 filepath.Join("..", "..", "testdata", "scripts"),
 		RequireExplicitExec: true,
 		Condition: func(condition string) (bool, error) {
-			return condition == kind || condition == "root" && os.Geteuid() == 0, nil
+			switch condition {
+			case "root":
+				return os.Geteuid() == 0, nil
+			case "immutable":
+				return canPin(t), nil
+			case "mounts":
+				return canMount(t), nil
+			}
+			return condition == kind, nil
 		},
 		Setup: func(env *testscript.Env) error {
 			root := filepath.Join(env.WorkDir, "root")
+			env.Setenv("FTL_ENV_FILE", "none")
 			env.Setenv("FTL_ROOT", root)
 			env.Setenv("FTL_NODE", "web1")
 			env.Setenv("FTL_LOCK_WAIT", "30s")

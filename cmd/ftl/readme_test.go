@@ -7,6 +7,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,23 +23,81 @@ import (
 	"github.com/rhettg/ftl/store/s3test"
 )
 
-func readme(t *testing.T) string {
+// reference is all that is written for people who use ftl: the README and the
+// topics of ftl help.
+func reference(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(repository, "README.md"))
+	var all strings.Builder
+	for _, name := range pages(t) {
+		all.WriteString(page(t, name))
+	}
+	return all.String()
+}
+
+// pages are the files of the reference, below the top.
+func pages(t *testing.T) []string {
+	t.Helper()
+	found, err := fs.Glob(os.DirFS(repository), "cmd/topics/*.md")
+	if err != nil || len(found) == 0 {
+		t.Fatalf("found the topics %v, %v", found, err)
+	}
+	return append([]string{"README.md"}, found...)
+}
+
+func page(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(text)
 }
 
+// TestREADMELength keeps the README an introduction. The reference has its own
+// pages.
+func TestREADMELength(t *testing.T) {
+	if lines := strings.Count(page(t, "README.md"), "\n"); lines > 250 {
+		t.Errorf("the README has %d lines, want at most 250", lines)
+	}
+}
+
+// TestREADMETopics compares the README's table of topics with their pages.
+func TestREADMETopics(t *testing.T) {
+	for _, name := range pages(t)[1:] {
+		topic := strings.TrimSuffix(path.Base(name), ".md")
+		if row := fmt.Sprintf("\n| [%s](%s) | ", topic, name); !strings.Contains(page(t, "README.md"), row) {
+			t.Errorf("the README has no row that begins with %q", row)
+		}
+	}
+}
+
+// TestLinks follows each link between the files of the checkout.
+func TestLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)]+)\)`)
+	for _, name := range pages(t) {
+		for _, match := range link.FindAllStringSubmatch(page(t, name), -1) {
+			target, anchor, _ := strings.Cut(match[1], "#")
+			if strings.Contains(target, "://") {
+				continue
+			}
+			if anchor != "" {
+				t.Errorf("%s: %s: anchors are not followed by this test, nor by ftl help", name, match[1])
+			}
+			if _, err := os.Stat(filepath.Join(repository, path.Dir(name), target)); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
 var fence = regexp.MustCompile("(?ms)^```([^\n]*)\n(.*?)^```$")
 
-// blocks returns the fenced blocks of the README whose info string is one of
+// blocks returns the fenced blocks of the reference whose info string is one of
 // these, in their order.
 func blocks(t *testing.T, infos ...string) []string {
 	t.Helper()
 	var found []string
-	for _, match := range fence.FindAllStringSubmatch(readme(t), -1) {
+	for _, match := range fence.FindAllStringSubmatch(reference(t), -1) {
 		if slices.Contains(infos, match[1]) {
 			found = append(found, match[2])
 		}
@@ -80,7 +139,7 @@ func userEnv(home string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		return strings.HasPrefix(variable, "FTL_") || strings.HasPrefix(variable, "AWS_")
 	})
-	return append(env, "HOME="+home)
+	return append(env, "HOME="+home, "FTL_ENV_FILE=none")
 }
 
 var expectation = regexp.MustCompile(`(?m)^(.*\S) +# ->(.*)$`)
@@ -99,9 +158,9 @@ func checked(script string) string {
 	return "set -x\n" + script
 }
 
-// TestREADMEPolicies lets each role do its work, and checks that its policy
+// TestReferencePolicies lets each role do its work, and checks that its policy
 // allows what was asked of the bucket, and what it does not.
-func TestREADMEPolicies(t *testing.T) {
+func TestReferencePolicies(t *testing.T) {
 	server := s3test.Start(t)
 	if err := server.MakeBucket(t.Context(), "roles"); err != nil {
 		t.Fatal(err)
@@ -158,13 +217,14 @@ func TestREADMEPolicies(t *testing.T) {
 	as("operator", "purge", "--master", revisions[1])
 	as("operator", "clean", "--master", "--keep", "0", "my_site")
 	as("host", "sync", "my_site")
+	as("host", "sync") // which reports
 	as("host", "list", "--master", "my_site")
 	as("host", "why", "my_site")
 	as("host", "log", "--master", "my_site")
 
 	for role, forbidden := range map[string][]string{
-		"host":      {"PUT my_site.rev", "PUT _ftl/conditions", "DELETE my_site.rev"},
-		"build-box": {"PUT my_site.rev", "DELETE my_site.rev"},
+		"host":      {"PUT my_site.rev", "PUT _ftl/conditions", "PUT _ftl/epoch", "DELETE my_site.rev"},
+		"build-box": {"PUT my_site.rev", "DELETE my_site.rev", "PUT _ftl/hosts/web-1", "PUT _ftl/votes/my_site/7/bad/0/web-1"},
 	} {
 		for _, request := range forbidden {
 			method, key, _ := strings.Cut(request, " ")
@@ -175,7 +235,7 @@ func TestREADMEPolicies(t *testing.T) {
 	}
 }
 
-// statements are a policy of the README.
+// statements are a policy of the reference.
 type statements []struct {
 	Effect   string
 	Action   words
@@ -197,7 +257,7 @@ func policy(t *testing.T, role string) statements {
 	t.Helper()
 	found := blocks(t, "json "+role)
 	if len(found) != 1 {
-		t.Fatalf("the README has %d policies of the %s", len(found), role)
+		t.Fatalf("the reference has %d policies of the %s", len(found), role)
 	}
 	var document struct{ Statement statements }
 	if err := json.Unmarshal([]byte(found[0]), &document); err != nil {
@@ -240,14 +300,14 @@ func matchResource(pattern, resource string) bool {
 	return err == nil && matched
 }
 
-// rows are the lines of the README's tables, by what their first cell shows as
+// rows are the lines of the reference's tables, by what their first cell shows as
 // code or as a number.
 func rows(t *testing.T) map[string]bool {
 	t.Helper()
 	first := regexp.MustCompile(`(?m)^\| ((?:\\\||[^|])*) \|`)
 	code := regexp.MustCompile("`([^`]*)`")
 	found := make(map[string]bool)
-	for _, row := range first.FindAllStringSubmatch(readme(t), -1) {
+	for _, row := range first.FindAllStringSubmatch(reference(t), -1) {
 		found[row[1]] = true
 		for _, name := range code.FindAllStringSubmatch(row[1], -1) {
 			found[name[1]] = true
@@ -256,7 +316,7 @@ func rows(t *testing.T) map[string]bool {
 	return found
 }
 
-func TestREADMECommands(t *testing.T) {
+func TestReferenceCommands(t *testing.T) {
 	documented := make(map[string]bool)
 	for row := range rows(t) {
 		if words := strings.Fields(row); len(words) > 1 && words[0] == "ftl" {
@@ -267,26 +327,32 @@ func TestREADMECommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, list, _ := strings.Cut(string(help), "Available Commands:\n")
-	list, _, _ = strings.Cut(list, "\n\n")
+	list := commandLines(string(help))
 	for line := range strings.Lines(list) {
 		name := strings.Fields(line)[0]
 		if !documented[name] {
-			t.Errorf("the README's table has no row for ftl %s", name)
+			t.Errorf("the reference has no row for ftl %s", name)
 		}
 		delete(documented, name)
 	}
 	for name := range documented {
-		t.Errorf("the README has the command ftl %s, which does not exist", name)
+		t.Errorf("the reference has the command ftl %s, which does not exist", name)
 	}
 
-	flags := allHelp(t, list)
-	flag := regexp.MustCompile("`(?:ftl [^`\n]*?)?(--[a-z-]+)")
-	for _, match := range flag.FindAllStringSubmatch(readme(t), -1) {
+	flags := append(allHelp(t, list), help...)
+	flag := regexp.MustCompile("`(?:ftl [^`\n]*?)?(--[a-z][a-z-]*)")
+	for _, match := range flag.FindAllStringSubmatch(reference(t), -1) {
 		if !bytes.Contains(flags, []byte(match[1]+" ")) {
-			t.Errorf("the README has the flag %s, which does not exist", match[1])
+			t.Errorf("the reference has the flag %s, which does not exist", match[1])
 		}
 	}
+}
+
+// commandLines are the lines of the help that begin with a command.
+func commandLines(help string) string {
+	_, list, _ := strings.Cut(help, "\nEveryday:\n")
+	list, _, _ = strings.Cut(list, "\nFlags:\n")
+	return strings.Join(regexp.MustCompile(`(?m)^  [a-z].*\n`).FindAllString(list, -1), "")
 }
 
 // allHelp is the help of every command of a list.
@@ -303,11 +369,11 @@ func allHelp(t *testing.T, list string) []byte {
 	return all
 }
 
-func TestREADMEHooks(t *testing.T) {
+func TestReferenceHooks(t *testing.T) {
 	documented := rows(t)
 	for _, name := range hooks.Names() {
 		if !documented[string(name)] {
-			t.Errorf("the README's table has no row for the hook %s", name)
+			t.Errorf("the reference has no row for the hook %s", name)
 		}
 	}
 }
@@ -334,7 +400,7 @@ func literals(t *testing.T, pattern string) map[string]bool {
 	return found
 }
 
-func TestREADMEVariables(t *testing.T) {
+func TestReferenceVariables(t *testing.T) {
 	documented := rows(t)
 	used := literals(t, `\bFTL_[A-Z_]+\b`)
 	if len(used) < 15 {
@@ -342,17 +408,17 @@ func TestREADMEVariables(t *testing.T) {
 	}
 	for name := range used {
 		if !documented[name] {
-			t.Errorf("the README's tables have no row for %s", name)
+			t.Errorf("the reference has no row for %s", name)
 		}
 	}
-	for _, name := range regexp.MustCompile(`\bFTL_[A-Z_]+\b`).FindAllString(readme(t), -1) {
+	for _, name := range regexp.MustCompile(`\bFTL_[A-Z_]+\b`).FindAllString(reference(t), -1) {
 		if !used[name] {
-			t.Errorf("the README has %s, which the program doesn't know", name)
+			t.Errorf("the reference has %s, which the program doesn't know", name)
 		}
 	}
 }
 
-func TestREADMEExitCodes(t *testing.T) {
+func TestReferenceExitCodes(t *testing.T) {
 	documented := rows(t)
 	file, err := parser.ParseFile(token.NewFileSet(), "exit.go", sources(t)["cmd/exit.go"], 0)
 	if err != nil {
@@ -378,7 +444,7 @@ func TestREADMEExitCodes(t *testing.T) {
 			row += "+n"
 		}
 		if !documented[row] {
-			t.Errorf("the README's table has no row for the exit code %s", row)
+			t.Errorf("the reference has no row for the exit code %s", row)
 		}
 		return true
 	})

@@ -7,8 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openBelow opens a directory somewhere below another one, on a way without symlinks, as a place to work in. It is
-// [errors.ErrUnsupported] before Linux 5.6, and where a sandbox doesn't know the call.
+// openBelow opens a directory at any depth below another one. No part of the path may be a symlink.
+// The error is [errors.ErrUnsupported] before Linux 5.6, and in a sandbox that doesn't know the
+// call.
 func openBelow(dir int, name string) (int, error) {
 	how := unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,

@@ -26,10 +26,10 @@ func benchTree(b *testing.B) (dir string, packed []byte, sum Totals) {
 		}
 	}
 	var out bytes.Buffer
-	if err := Pack(b.Context(), &out, dir); err != nil {
+	if err := Pack(b.Context(), &out, dir, PackOptions{}); err != nil {
 		b.Fatal(err)
 	}
-	sum, err := Scan(b.Context(), bytes.NewReader(out.Bytes()), Tar, nil)
+	sum, err := Scan(b.Context(), Packed{Content: bytes.NewReader(out.Bytes()), Form: Tar}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func BenchmarkUnpack(b *testing.B) {
 		b.StopTimer()
 		stage := newStage(b)
 		b.StartTimer()
-		if err := Unpack(b.Context(), bytes.NewReader(packed), TarZstd, File{}, stage, sum); err != nil {
+		if err := Unpack(b.Context(), Packed{Content: bytes.NewReader(packed), Form: TarZstd}, stage, sum); err != nil {
 			b.Fatal(err)
 		}
 		b.StopTimer()
@@ -58,7 +58,7 @@ func BenchmarkScan(b *testing.B) {
 	b.SetBytes(sum.Bytes)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Scan(b.Context(), bytes.NewReader(packed), TarZstd, nil); err != nil {
+		if _, err := Scan(b.Context(), Packed{Content: bytes.NewReader(packed), Form: TarZstd}, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -69,7 +69,7 @@ func BenchmarkRewrite(b *testing.B) {
 	b.SetBytes(sum.Bytes)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Rewrite(b.Context(), io.Discard, TarZstd, bytes.NewReader(packed), TarZstd, nil); err != nil {
+		if _, err := Rewrite(b.Context(), io.Discard, TarZstd, Packed{Content: bytes.NewReader(packed), Form: TarZstd}, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -78,7 +78,7 @@ func BenchmarkRewrite(b *testing.B) {
 func BenchmarkRestore(b *testing.B) {
 	_, packed, sum := benchTree(b)
 	var out bytes.Buffer
-	index, err := Rewrite(b.Context(), &out, TarZstd, bytes.NewReader(packed), TarZstd, nil)
+	index, err := Rewrite(b.Context(), &out, TarZstd, Packed{Content: bytes.NewReader(packed), Form: TarZstd}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func BenchmarkRestore(b *testing.B) {
 			b.SetBytes(sum.Bytes)
 			b.ReportAllocs()
 			old := newStage(b)
-			if err := Restore(b.Context(), index, ranges, old, nil, nil); err != nil {
+			if err := Restore(b.Context(), old, Restoration{Index: index, Ranges: ranges}); err != nil {
 				b.Fatal(err)
 			}
 			var trees []Tree
@@ -99,7 +99,7 @@ func BenchmarkRestore(b *testing.B) {
 				b.StopTimer()
 				stage := newStage(b)
 				b.StartTimer()
-				if err := Restore(b.Context(), index, ranges, stage, trees, nil); err != nil {
+				if err := Restore(b.Context(), stage, Restoration{Index: index, Ranges: ranges, Trees: trees}); err != nil {
 					b.Fatal(err)
 				}
 				b.StopTimer()
@@ -116,7 +116,7 @@ func BenchmarkPack(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var out bytes.Buffer
-		if err := Pack(b.Context(), &out, dir); err != nil {
+		if err := Pack(b.Context(), &out, dir, PackOptions{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -6,8 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clone makes an empty file a copy of another one: by sharing its blocks where the file system can (FICLONE), else
-// within the kernel, else through a buffer. A source that has become shorter is no error.
+// clone makes an empty file a copy of another one: it shares the blocks where the file system can
+// (FICLONE), else it copies within the kernel, else through a buffer. A source that has become
+// shorter is not an error.
 func clone(to, from int, size int64, buf []byte) error {
 	if err := unix.IoctlFileClone(to, from); err == nil {
 		return nil

@@ -12,10 +12,10 @@ const (
 	trailerAt = 508
 )
 
-// checkDialect refuses a header, of which block is the raw form, whose name readers of tar put together in different
-// ways, or whose numbers they read differently. GNU's format has times where ustar has the beginning of a long name; the
-// tar writer of Go before 1.8 put the name there all the same, and Go still reads it, but GNU tar doesn't. Star's format
-// ends that field earlier.
+// checkDialect refuses a header whose name or numbers differ between readers of tar; block is its
+// raw form. GNU's format has times where ustar has the beginning of a long name. The tar writer of
+// Go before 1.8 put the name there all the same; Go still reads it, but GNU tar doesn't. Star's
+// format ends that field earlier.
 func checkDialect(h *tar.Header, block []byte) error {
 	gnu := bytes.HasPrefix(block[magicAt:], []byte("ustar  \x00"))
 	star := bytes.HasPrefix(block[magicAt:], []byte("ustar\x00")) && bytes.HasPrefix(block[trailerAt:], []byte("tar\x00"))

@@ -4,9 +4,10 @@ import (
 	"io"
 )
 
-// end checks what follows the last entry, whose content ended at offset from, and passes the directories on. Readers of
-// tar stop where they see the end, and differ in what they take for it; so nothing but the regular end is accepted, and
-// nothing may hide behind it. Reading on to the last byte is also what makes a decompressor compare its checksum.
+// end checks what follows the last entry, whose content ended at offset from, and passes the
+// directories on. Readers of tar differ in what they take for the end. So only the regular end is
+// accepted, and nothing may follow it. Reading to the last byte also makes a decompressor compare
+// its checksum.
 func (w *walker) end(from int64) error {
 	switch {
 	case w.stream.offset == 0:
@@ -42,11 +43,14 @@ func (w *walker) drain() error {
 	}
 }
 
-// body is the content of the entry at hand. Its errors are already what is to be reported.
+// body is the content of the current entry. Its errors are ready to be reported.
 type body struct {
 	w    *walker
 	r    io.Reader
 	left int64 // bytes that a single file may still have
+
+	head      Head   // wants the beginning of the content
+	beginning []byte // what was read of it
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -59,7 +63,23 @@ func (b *body) Read(p []byte) (int, error) {
 	if err != nil && err != io.EOF {
 		err = b.w.stream.fault(err)
 	}
+	if b.head.Take != nil && (err == nil || err == io.EOF) {
+		if err := b.show(p[:n], err == io.EOF); err != nil {
+			return n, err
+		}
+	}
 	return n, err
+}
+
+// show collects the beginning of the content until it is complete.
+func (b *body) show(data []byte, isEnd bool) error {
+	b.beginning = append(b.beginning, data[:min(len(data), b.head.Size-len(b.beginning))]...)
+	if len(b.beginning) < b.head.Size && !isEnd {
+		return nil
+	}
+	take := b.head.Take
+	b.head = Head{}
+	return take(b.beginning)
 }
 
 // topName is a name for the one file of an archive: a single component.

@@ -10,7 +10,8 @@ import (
 // permissions are the bits that umask 022 leaves.
 const permissions fs.FileMode = 0o755
 
-// newEntry judges one header by itself: name, type, size and link. How it fits those before it is the walker's matter.
+// newEntry checks a header by itself: name, type, size and link. The walker checks whether it fits
+// those before it.
 func newEntry(h *tar.Header) (Entry, error) {
 	name, err := cleanName(h.Name)
 	if err != nil {
@@ -36,8 +37,8 @@ func newEntry(h *tar.Header) (Entry, error) {
 	return e, err
 }
 
-// consistent refuses headers whose parts contradict each other, and which readers of tar therefore understand in
-// different ways.
+// consistent refuses a header whose parts contradict each other, since readers of tar understand it
+// in different ways.
 func consistent(h *tar.Header, e *Entry) error {
 	slash := strings.HasSuffix(h.Name, "/") || strings.HasSuffix(h.Name, "/.")
 	switch {
@@ -58,8 +59,8 @@ func consistent(h *tar.Header, e *Entry) error {
 	return nil
 }
 
-// checkTarget checks what a symlink points to only for being a path at all: links that are absolute or leave the tree
-// are stored, and never followed.
+// checkTarget checks only that a symlink's target is a path. Links that are absolute or leave the
+// tree are stored, and never followed.
 func checkTarget(name, target string) error {
 	switch {
 	case target == "":
@@ -72,7 +73,8 @@ func checkTarget(name, target string) error {
 	return nil
 }
 
-// checkEntry judges an entry that an index lists, which newEntry has made once.
+// checkEntry checks an entry that an index lists. newEntry made it when it was spooled, if the
+// index is honest.
 func checkEntry(e *Entry) error {
 	name, err := cleanName(e.Name)
 	switch {
@@ -92,8 +94,8 @@ func checkEntry(e *Entry) error {
 	return nil
 }
 
-// checkGlobal refuses a PAX global header that would change the entries after it for tools that honour it; this one, as
-// most, does not. What git archive writes is a comment.
+// checkGlobal refuses a PAX global header that changes the entries after it for tools that honour
+// it. This package does not, as most. The one that git archive writes is only a comment.
 func checkGlobal(h *tar.Header) error {
 	for key := range h.PAXRecords {
 		switch {

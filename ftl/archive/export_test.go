@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// What follows is for the tests of the ways that an archive takes through other
-// packages.
+// What follows is for the tests of the ways that an archive takes through other packages.
 
 // HostileRow is a row of the table of hostile archives.
 type HostileRow struct {
@@ -34,8 +33,8 @@ func CheckAsGNU(t testing.TB, tree string, row HostileRow) {
 	checkAsGNU(t, tree, hostile{content: row.Content, form: row.Form})
 }
 
-// Sentinel returns a check that a directory, but for what begins with "stage" in
-// it, is as it was, with some files that it puts there.
+// Sentinel returns a check that a directory, but for what begins with "stage" in it, is as it was,
+// with some files that it puts there.
 func Sentinel(t testing.TB, dir string) func() {
 	s := newSentinel(t, dir)
 	return func() { t.Helper(); s.check(t) }
@@ -47,9 +46,9 @@ func OpenFiles(t testing.TB) int { return openFiles(t) }
 // Open makes a tree removable for those whom its modes stop.
 func Open(tree string) { open(tree) }
 
-// HandMadeIndex writes down the entries of a tar as they are, with a member for
-// each piece of it, as somebody would who can write manifests. It returns nil
-// where an index can't say what the tar does, or the tar can't be read.
+// HandMadeIndex writes down the entries of a tar as they are, with a member for each piece of it,
+// as somebody would who can write manifests. It returns nil where an index can't say what the tar
+// does, or the tar can't be read.
 func HandMadeIndex(content []byte) (packed, index []byte, totals Totals) {
 	x := &Index{}
 	r := bytes.NewReader(content)

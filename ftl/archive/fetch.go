@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// How members are fetched. Each connection reads members that follow each other, and unpacks them one by one, while the
-// kernel receives what comes next. So memory stays bounded whatever the size of the archive, and what is written at a
-// time lies in few directories.
+// Each connection reads members that follow each other, and unpacks them one by one, while the
+// kernel receives the next bytes. So memory stays bounded whatever the size of the archive, and
+// what is written at the same time lies in few directories.
 const (
 	connections = 8
 	spanSize    = 2 << 20 // bytes that one request asks for, about
@@ -49,10 +49,8 @@ func (r *restoring) fetch(ctx context.Context, entries []int) error {
 		todo <- s
 	}
 	close(todo)
-	inflaters := make(chan *inflater, workers()) // as many as unpack at once
-	for range workers() {
-		inflaters <- new(inflater)
-	}
+	inflaters := newInflaters(workers())
+	defer inflaters.close() // after every fetcher has ended, and given back its own
 	group, ctx := errgroup.WithContext(ctx)
 	for range min(connections, len(spans)) {
 		group.Go(func() error {
@@ -66,11 +64,7 @@ func (r *restoring) fetch(ctx context.Context, entries []int) error {
 			return nil
 		})
 	}
-	err := group.Wait()
-	for range workers() {
-		(<-inflaters).close()
-	}
-	return err
+	return group.Wait()
 }
 
 // pieces lists, by member, what of it belongs to the files.
@@ -122,7 +116,7 @@ type fetcher struct {
 	*restoring
 	disk      *disk
 	pieces    map[int][]piece // by member
-	inflaters chan *inflater
+	inflaters inflaters
 	data      bytes.Buffer // the member that was read
 }
 
@@ -157,8 +151,8 @@ func (f *fetcher) read(body io.Reader, size int64) error {
 	return nil
 }
 
-// verify compares the member that was read with its digest. Wrong bytes are asked for once more, as something on the
-// way may have spoiled them.
+// verify compares the member that was read with its digest. It asks for wrong bytes once more, as
+// something on the way may have corrupted them.
 func (f *fetcher) verify(ctx context.Context, member int, offset int64) error {
 	m := f.index.Members[member]
 	if sha256.Sum256(f.data.Bytes()) == m.SHA256 {
@@ -184,7 +178,7 @@ func (f *fetcher) unpack(ctx context.Context, member int) error {
 	select {
 	case inflate = <-f.inflaters:
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	defer func() { f.inflaters <- inflate }()
 	content, err := inflate.member(f.data.Bytes(), f.index.Members[member].Unpacked)
@@ -198,6 +192,25 @@ func (f *fetcher) unpack(ctx context.Context, member int) error {
 		f.meter.wrote(p.length)
 	}
 	return nil
+}
+
+// inflaters are those that are not in use; the capacity is how many may unpack at once. The number
+// of processors may change while a fetch runs, so it is read only once.
+type inflaters chan *inflater
+
+func newInflaters(n int) inflaters {
+	idle := make(inflaters, n)
+	for range n {
+		idle <- new(inflater)
+	}
+	return idle
+}
+
+// close frees the inflaters. It waits for those that are in use.
+func (idle inflaters) close() {
+	for range cap(idle) {
+		(<-idle).close()
+	}
 }
 
 // inflater decompresses members, one at a time.

@@ -9,23 +9,24 @@ import (
 	"strings"
 )
 
-// Form is how an archive is written down. Its text is the extension that names it.
+// Form is the format of an archive. Its text is the extension that names it.
 type Form string
 
-// The forms. A file that is no tar is deployed as it is; compressed, it is decompressed on the host.
+// The forms. A file that is not a tar is deployed as it is: Raw, or compressed as Gzip or Zstd,
+// which the host decompresses.
 const (
 	Tar     Form = "tar"
 	TarGzip Form = "tar.gz"
 	TarZstd Form = "tar.zst"
 	Gzip    Form = "gz"
 	Zstd    Form = "zst"
-	Plain   Form = "plain"
+	Raw     Form = "plain"
 )
 
 // ParseForm returns the form whose text s is.
 func ParseForm(s string) (Form, error) {
 	switch form := Form(s); form {
-	case Tar, TarGzip, TarZstd, Gzip, Zstd, Plain:
+	case Tar, TarGzip, TarZstd, Gzip, Zstd, Raw:
 		return form, nil
 	}
 	return "", fmt.Errorf("this ftl does not know the form %q", s)
@@ -34,7 +35,8 @@ func ParseForm(s string) (Form, error) {
 // Tree reports whether an archive of form f holds a tree, and not a single file.
 func (f Form) Tree() bool { return f == Tar || f == TarGzip || f == TarZstd }
 
-// compression says what is around the content of an archive of form f: Gzip, Zstd or Plain.
+// compression returns how the content of an archive of form f is compressed: Gzip, Zstd, or Raw for
+// not at all.
 func (f Form) compression() Form {
 	switch f {
 	case Gzip, TarGzip:
@@ -42,11 +44,11 @@ func (f Form) compression() Form {
 	case Zstd, TarZstd:
 		return Zstd
 	}
-	return Plain
+	return Raw
 }
 
-// extensions in the order in which they are tried: a longer one before its own ending. A bare .gz or .zst may hold
-// either a tar or a single file.
+// extensions are in the order in which they are tried: a longer one before its own ending. A bare
+// .gz or .zst may hold either a tar or a single file.
 var extensions = []struct {
 	text string
 	form Form
@@ -60,7 +62,8 @@ var extensions = []struct {
 	{".zst", Zstd},
 }
 
-// extension splits the last extension that FTL knows off name, in either case. Without one, form is Plain.
+// extension splits off the last extension of name that FTL knows, in lower or upper case. Without
+// one, form is Raw.
 func extension(name string) (stem string, form Form) {
 	lower := strings.ToLower(name)
 	for _, x := range extensions {
@@ -68,11 +71,11 @@ func extension(name string) (stem string, form Form) {
 			return name[:len(name)-len(x.text)], x.form
 		}
 	}
-	return name, Plain
+	return name, Raw
 }
 
-// FileName is the name under which the single file of an archive called name is kept on a host: tool.linux of
-// tool.linux.gz. A name that has no extension of the form is returned as it is.
+// FileName returns the name under which a host keeps the single file of the archive called name:
+// tool.linux for tool.linux.gz. A name without an extension of the form is returned as it is.
 func FileName(name string, form Form) string {
 	stem, f := extension(name)
 	if f != form || form.Tree() {
@@ -81,14 +84,15 @@ func FileName(name string, form Form) string {
 	return stem
 }
 
-// Detect tells the form of the archive called name: by the last extension of its name, and by its first bytes where a
-// bare .gz or .zst leaves open whether a tar is inside. Any other extension, and none, is Plain.
+// Detect returns the form of the archive called name. The last extension of the name decides; for
+// .gz and .zst, the first bytes of the content tell whether a tar is inside. Any other extension,
+// and none, is Raw.
 //
-// A beginning that contradicts the extension is ErrInvalid. Only Scan tells whether the rest is sound.
+// Content that contradicts the extension is ErrInvalid. Only Scan tells whether the rest is sound.
 func Detect(name string, content io.ReaderAt) (Form, error) {
 	_, form := extension(name)
-	if form == Plain {
-		return Plain, nil
+	if form == Raw {
+		return Raw, nil
 	}
 	head, err := beginning(io.NewSectionReader(content, 0, math.MaxInt64), form)
 	switch {
@@ -104,7 +108,7 @@ func Detect(name string, content io.ReaderAt) (Form, error) {
 	return form, nil
 }
 
-// beginning decompresses the first block of r, or less when there is no more.
+// beginning decompresses the first block of r, or all of r if it is shorter.
 func beginning(r io.Reader, form Form) ([]byte, error) {
 	s, err := newStream(context.Background(), r, form)
 	if err != nil {
@@ -122,7 +126,7 @@ func beginning(r io.Reader, form Form) ([]byte, error) {
 	return head[:n], nil
 }
 
-// notTar says what the beginning of a file that should be a tar looks like instead.
+// notTar returns an error that says what a file is that should be a tar, by its beginning.
 func notTar(head []byte) error {
 	if allZero(head) {
 		return invalid("it is empty")
@@ -135,8 +139,8 @@ func notTar(head []byte) error {
 	return invalid("its extension says tar, its content is not")
 }
 
-// isHeader reports whether block is the header of a tar entry: one whose checksum is right. The field itself, bytes 148
-// to 155, counts as spaces; very old tars summed signed bytes.
+// isHeader reports whether block is the header of a tar entry: one whose checksum is right. The
+// field itself, bytes 148 to 155, counts as spaces; very old tars summed signed bytes.
 func isHeader(block []byte) bool {
 	if len(block) < blockSize || allZero(block) {
 		return false
@@ -153,7 +157,8 @@ func isHeader(block []byte) bool {
 	return sum == unsigned || sum == signed
 }
 
-// octal reads a number as tar writes it, with spaces and NULs around it; -1 is none.
+// octal reads a number as tar writes it, with spaces and NULs around it, and returns -1 for
+// anything else.
 func octal(field []byte) int64 {
 	digits := strings.Trim(string(field), " \x00")
 	if digits == "" {

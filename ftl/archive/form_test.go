@@ -41,10 +41,10 @@ func TestDetect(t *testing.T) {
 		{"tool.gz", gzipOf(short), Gzip},
 		{"tool.zst", zstdOf(long), Zstd},
 		{"tool.zst", zstdOf(short), Zstd},
-		{"tool", tree, Plain},
-		{"tool.linux", short, Plain},
-		{"tool.tar.linux", gzipOf(tree), Plain},
-		{".gz", short, Plain},
+		{"tool", tree, Raw},
+		{"tool.linux", short, Raw},
+		{"tool.tar.linux", gzipOf(tree), Raw},
+		{".gz", short, Raw},
 		{"my_site.tar", gzipOf(tree), ""},
 		{"my_site.tar", long, ""},
 		{"my_site.tar", nil, ""},
@@ -88,8 +88,8 @@ func TestFileName(t *testing.T) {
 	}{
 		{"tool.linux.gz", Gzip, "tool.linux"},
 		{"tool.zst", Zstd, "tool"},
-		{"tool.linux", Plain, "tool.linux"},
-		{"tool.gz", Plain, "tool.gz"},
+		{"tool.linux", Raw, "tool.linux"},
+		{"tool.gz", Raw, "tool.gz"},
 		{"tool.gz", Zstd, "tool.gz"},
 		{"tool", Gzip, "tool"},
 		{"my_site.tgz", TarGzip, "my_site.tgz"},
@@ -101,7 +101,7 @@ func TestFileName(t *testing.T) {
 }
 
 func TestParseForm(t *testing.T) {
-	for _, form := range []Form{Tar, TarGzip, TarZstd, Gzip, Zstd, Plain} {
+	for _, form := range []Form{Tar, TarGzip, TarZstd, Gzip, Zstd, Raw} {
 		if got, err := ParseForm(string(form)); got != form || err != nil {
 			t.Errorf("got %q, %v, want %q", got, err, form)
 		}

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// ownTests are the archives that Go's own archive/tar is tested with, where the source of Go is there. None of them is
-// larger than an archive that is worth its time in a fuzz test.
+// ownTests are the archives that Go's own archive/tar is tested with, where the source of Go is
+// there. None of them is larger than an archive that is worth its time in a fuzz test.
 func ownTests(t testing.TB) map[string][]byte {
 	t.Helper()
 	goroot, err := exec.Command("go", "env", "GOROOT").Output()
@@ -48,10 +48,11 @@ func TestArchivesOfGo(t *testing.T) {
 	t.Logf("%d were accepted", accepted)
 }
 
-// FuzzUnpack checks for any bytes that nothing outside of the stage changes, that Scan and Unpack agree, that what is
-// refused is refused as invalid, and that what is accepted becomes what GNU tar makes of it.
+// FuzzUnpack checks for any bytes that nothing outside of the stage changes, that Scan and Unpack
+// agree, that what is refused is refused as invalid, and that what is accepted becomes what GNU tar
+// makes of it.
 func FuzzUnpack(f *testing.F) {
-	forms := []Form{Tar, TarGzip, TarZstd, Gzip, Zstd, Plain}
+	forms := []Form{Tar, TarGzip, TarZstd, Gzip, Zstd, Raw}
 	number := map[Form]uint8{}
 	for i, form := range forms {
 		number[form] = uint8(i)
@@ -75,8 +76,8 @@ func FuzzUnpack(f *testing.F) {
 	})
 }
 
-// resummed gives each block that looks like a header the right checksum, so that a change of a header comes further
-// than to its checksum.
+// resummed gives each block that looks like a header the right checksum, so that a change of a
+// header comes further than to its checksum.
 func resummed(content []byte) []byte {
 	content = bytes.Clone(content)
 	for at := 0; at+blockSize <= len(content); at += blockSize {
@@ -92,12 +93,12 @@ func unpackAnything(t *testing.T, content []byte, form Form) bool {
 	set(t, &maxBytes, 1<<20)
 	stage := newStage(t)
 	around := newSentinel(t, filepath.Dir(stage.Name()))
-	sum, scanned := Scan(t.Context(), bytes.NewReader(content), form, nil)
+	sum, scanned := Scan(t.Context(), Packed{Content: bytes.NewReader(content), Form: form}, nil)
 	want := sum
 	if scanned != nil {
 		want = unlimited
 	}
-	unpacked := Unpack(t.Context(), bytes.NewReader(content), form, File{Name: "file"}, stage, want)
+	unpacked := Unpack(t.Context(), Packed{bytes.NewReader(content), form, File{Name: "file"}}, stage, want)
 	around.check(t)
 	for _, err := range []error{scanned, unpacked} {
 		if err != nil && !errors.Is(err, ErrInvalid) {

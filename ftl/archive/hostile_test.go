@@ -159,7 +159,7 @@ func hostileTable() []hostile {
 	raw("44 zero bytes", "empty", Tar, nil)
 	raw("44 zero bytes gzip", "empty", TarGzip, nil)
 	raw("44 zero bytes zstd", "empty", TarZstd, nil)
-	raw("44 zero bytes plain", "empty", Plain, nil)
+	raw("44 zero bytes plain", "empty", Raw, nil)
 	raw("44 empty tar", "empty", Tar, archiveOf())
 	raw("44 only dot", "empty", Tar, archiveOf(dir("./")))
 	raw("44 gzip of nothing", "empty", TarGzip, gzipOf(nil))
@@ -226,12 +226,12 @@ func TestHostile(t *testing.T) {
 			root := newStage(t)
 			sentinel := newSentinel(t, filepath.Dir(root.Name()))
 			files := openFiles(t)
-			total, err := Scan(t.Context(), bytes.NewReader(h.content), h.formOrTar(), nil)
+			total, err := Scan(t.Context(), Packed{Content: bytes.NewReader(h.content), Form: h.formOrTar()}, nil)
 			h.check(t, "Scan", err)
 			if err != nil {
 				total = unlimited
 			}
-			err = Unpack(t.Context(), bytes.NewReader(h.content), h.formOrTar(), File{Name: "file"}, root, total)
+			err = Unpack(t.Context(), Packed{bytes.NewReader(h.content), h.formOrTar(), File{Name: "file"}}, root, total)
 			h.check(t, "Unpack", err)
 			if got := openFiles(t); got != files {
 				t.Errorf("%d files are open, want %d", got, files)

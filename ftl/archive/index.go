@@ -2,12 +2,13 @@ package archive
 
 import "crypto/sha256"
 
-// A seekable archive is an ordinary .tar.gz or .tar.zst that any tar unpacks, made of members that are compressed each
-// for itself. Where a member begins, no entry's header is cut: small files share a member, a large file has several of
-// its own. Its index tells what is in which member, so that a host can fetch and unpack members in any order and at
-// once, knows what it needs to fetch at all, and can verify each member before it uses a byte of it.
+// A seekable archive is an ordinary .tar.gz or .tar.zst that any tar unpacks. It consists of
+// members, each of which is compressed by itself. No header is split between two members: small
+// files share a member, a large file has several of its own. The index says what is in which
+// member. So a host fetches only the members that it needs, unpacks them in any order and several
+// at once, and verifies each member before it uses a byte of it.
 //
-// The bytes of the tar are those of the archive that it was made of.
+// The bytes of the tar are those of the archive that was spooled.
 
 // Index is the table of contents of a seekable archive.
 type Index struct {
@@ -18,7 +19,7 @@ type Index struct {
 	dirs []directory // to make, in this order
 }
 
-// Member is a part of a seekable archive that decompresses by itself.
+// Member is a part of a seekable archive that can be decompressed by itself.
 type Member struct {
 	Packed   int64             // bytes in the archive
 	Unpacked int64             // bytes of the tar
@@ -41,15 +42,15 @@ type IndexEntry struct {
 	Digest Digest // of the content; likewise
 }
 
-// content reports whether e is a file that is not empty.
+// content reports whether e is a file with content.
 func (e *IndexEntry) content() bool { return e.Mode.IsRegular() && e.Link == "" && e.Size > 0 }
 
-// Digest names a file's content: the first half of its SHA-256. Content is looked up by it, among what the same master
-// spooled; what is fetched is verified by its member's whole SHA-256.
+// Digest names a file's content: the first half of its SHA-256. It serves to find content in trees
+// that came from the same bucket; what is fetched is verified by the whole SHA-256 of its member.
 type Digest [16]byte
 
-// Limits of a member, in bytes of the tar. Small members fetch little beside what has changed; large ones compress
-// better, and inside a large file there is nothing beside.
+// Limits of a member, in bytes of the tar. With small members, little is fetched beside what has
+// changed; large ones compress better, and a large file does not share its members.
 const (
 	groupSize  = 128 << 10 // that small files share
 	memberSize = 512 << 10 // of a large file's members, and of every member at most

@@ -2,16 +2,21 @@ package archive
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io/fs"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
 )
 
-// An index is written as one zstd frame. In it stand the numbers of members and entries, and then a column for each
-// property, as like compresses well beside like. Numbers are varints; names share their beginning with the one before.
+// An index is written as two zstd frames. The first is one that decoders skip; it says which
+// version the index is of, and an index without it is of version 1. The second begins with the
+// numbers of members and entries; a column for each property follows, since similar values compress
+// well side by side. Numbers are varints. A name is written without the beginning that it shares
+// with the name before.
 
 // The kinds of entry as the index writes them, in the two low bits of the mode.
 const (
@@ -59,7 +64,42 @@ func (x *Index) Encode() []byte {
 	if err != nil {
 		panic(err) // the options are wrong
 	}
-	return z.EncodeAll(b, nil)
+	return z.EncodeAll(b, versionFrame(indexVersion))
+}
+
+const (
+	indexVersion   = 1
+	versionText    = "ftl index " // and the version, in a skippable frame
+	skippableMagic = 0x184D2A50   // RFC 8878
+)
+
+func versionFrame(version int) []byte {
+	text := versionText + strconv.Itoa(version)
+	b := binary.LittleEndian.AppendUint32(nil, skippableMagic)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(text)))
+	return append(b, text...)
+}
+
+// IndexVersionError says that an index is of a version that this ftl does not know.
+type IndexVersionError struct{ Version string }
+
+func (e *IndexVersionError) Error() string {
+	return fmt.Sprintf("the index is of version %s, and this ftl knows %d", e.Version, indexVersion)
+}
+
+// checkVersion returns an IndexVersionError unless data is an index of the version that this ftl
+// knows, or of none.
+func checkVersion(data []byte) error {
+	if len(data) < 8 || binary.LittleEndian.Uint32(data) != skippableMagic {
+		return nil
+	}
+	size, text := binary.LittleEndian.Uint32(data[4:]), data[8:]
+	text = text[:min(uint64(size), uint64(len(text)), 64)]
+	version, ours := strings.CutPrefix(string(text), versionText)
+	if ours && version != strconv.Itoa(indexVersion) {
+		return &IndexVersionError{version}
+	}
+	return nil
 }
 
 func (x *Index) appendNames(b []byte) []byte {
@@ -77,7 +117,8 @@ func (x *Index) appendNames(b []byte) []byte {
 	return b
 }
 
-// appendPlaces writes the size of each file, and how far its content is behind the end of the one before.
+// appendPlaces writes the size of each file, and the distance of its content from the end of the
+// one before.
 func (x *Index) appendPlaces(b []byte) []byte {
 	for i := range x.Entries {
 		if e := &x.Entries[i]; entryKind(&e.Entry) == kindFile {
@@ -123,9 +164,13 @@ func entryKind(e *Entry) uint64 {
 	return kindFile
 }
 
-// DecodeIndex reads what Encode wrote. Everything that it returns was judged as the entries of an archive are, and every
-// file's content lies within the members. It is ErrInvalid otherwise.
+// DecodeIndex reads what Encode wrote. What it returns has passed the checks of an archive's
+// entries, and the content of every file lies within the members. Anything else is ErrInvalid, or
+// an IndexVersionError where a newer ftl wrote it.
 func DecodeIndex(data []byte) (*Index, error) {
+	if err := checkVersion(data); err != nil {
+		return nil, err
+	}
 	most := uint64(min(maxIndex, maxIndexRatio*int64(len(data))+memberSize))
 	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(most))
 	if err != nil {
@@ -150,7 +195,7 @@ func DecodeIndex(data []byte) (*Index, error) {
 	return x, x.judge()
 }
 
-// indexDecoder reads a column after the other. After the first fault it reads zeros.
+// indexDecoder reads one column after the other. After the first fault it reads zeros.
 type indexDecoder struct {
 	b      []byte
 	broken bool
@@ -188,7 +233,7 @@ func (d *indexDecoder) index() *Index {
 	return x
 }
 
-// names keeps all names in one string, which is less work for the memory than one of each.
+// names keeps all names in one string, which is one allocation instead of one for each.
 func (d *indexDecoder) names(entries []IndexEntry) {
 	size, column := int64(0), d.b
 	for range entries {
@@ -268,7 +313,7 @@ func (d *indexDecoder) times(entries []IndexEntry) {
 	}
 }
 
-// count reads how many things follow that take at least so many bytes each.
+// count reads the number of elements that follow, each of which takes at least size bytes.
 func (d *indexDecoder) count(size int) int64 {
 	n := d.number()
 	if n > int64(len(d.b)/size) {
@@ -332,9 +377,9 @@ func (x *Index) checkPlaces() error {
 	return nil
 }
 
-// judge passes the entries through the walker, which refuses what it would refuse in a tar.
+// judge passes the entries through the walker, which refuses what it refuses in a tar.
 func (x *Index) judge() error {
-	w := newWalker(nil, &nowhere{buf: make([]byte, 1)}, unlimited, nil)
+	w := newWalker(nil, &discard{buf: make([]byte, 1)}, unlimited, nil)
 	w.seen = newSeen(len(x.Entries))
 	if err := w.entries(x.Entries); err != nil {
 		return err

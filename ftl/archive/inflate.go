@@ -6,9 +6,10 @@ import (
 	"math/bits"
 )
 
-// inflate decompresses a gzip member (RFC 1952, 1951) whose length is known, from memory to memory, in half the time of a
-// decoder that reads a stream: it has no window to keep, and looks at eight bytes at a time. It gives up on whatever is
-// unusual, so what it gives up on may still be sound, and is for the general decoder to judge.
+// inflate decompresses a gzip member (RFC 1952, 1951) whose length is known, from memory to memory.
+// It takes half the time of a decoder that reads a stream, as it keeps no window and reads eight
+// bytes at a time. It gives up on whatever is unusual, which may still be sound: the general
+// decoder decides then.
 type inflate struct {
 	in      []byte
 	out     []byte
@@ -21,7 +22,8 @@ type inflate struct {
 	lengths   [288 + 32]uint8 // of the codes of the block
 }
 
-// The tables are looked up with the next bits, as many as are below. An entry says all about what these bits begin with:
+// The tables are looked up with the next bits, as many as are below. An entry says all about what
+// these bits begin with:
 //
 //	bits 0-5    how many bits to use up, those of the code and the extra ones behind it
 //	bits 8-11   how many of them are the code's
@@ -38,7 +40,8 @@ const (
 	isSpecial = isEnd | isLonger
 	isNothing = isEnd | isLonger // no code begins like this
 
-	// What one round of the fast loop writes at most: two literals, a match of 258, and what its copying writes too much.
+	// What one round of the fast loop writes at most: two literals, a match of 258, and what its
+	// copying writes too much.
 	fastOut = 2 + 258 + 16
 	fastIn  = 16
 )
@@ -83,7 +86,8 @@ func (x *inflate) refill() {
 	}
 }
 
-// take uses up bits that were read. Beyond the end they are zeros, and n becomes absurd, which the next overrun notices.
+// take uses up bits that were read. Beyond the end they are zeros, and n becomes absurd, which
+// overrun reports.
 func (x *inflate) take(n uint) uint64 {
 	v := x.bits & (1<<n - 1)
 	x.bits >>= n
@@ -227,8 +231,8 @@ func distanceEntry(symbol int) uint32 {
 	return uint32(e.bits) | uint32(e.base)<<16
 }
 
-// build fills a table for the codes of these lengths. A set of codes that is not complete is only usual where there is
-// one distance, or none.
+// build fills a table for the codes of these lengths. A set of codes that is not complete is only
+// usual where there is one distance, or none.
 func build(table []uint32, width uint, lengths []uint8, entry func(symbol int) uint32) bool {
 	var count [maxCode + 1]int
 	for _, n := range lengths {
@@ -288,7 +292,7 @@ func (x *inflate) block() bool {
 	}
 	for {
 		x.refill()
-		e := x.look(x.literals[:], literalBits)
+		e := x.lookup(x.literals[:], literalBits)
 		switch {
 		case e&isSpecial == isNothing || x.overrun():
 			return false
@@ -306,7 +310,7 @@ func (x *inflate) block() bool {
 		}
 		length := x.value(e)
 		x.refill()
-		e = x.look(x.distances[:], distanceBits)
+		e = x.lookup(x.distances[:], distanceBits)
 		if e&isSpecial != 0 {
 			return false
 		}
@@ -321,8 +325,8 @@ func (x *inflate) block() bool {
 	}
 }
 
-// look returns the entry of the next code.
-func (x *inflate) look(table []uint32, width uint) uint32 {
+// lookup returns the entry of the next code.
+func (x *inflate) lookup(table []uint32, width uint) uint32 {
 	e := table[x.bits&(1<<width-1)]
 	if e&isSpecial == isLonger {
 		e = table[uint64(e>>16)+x.bits>>width&(1<<(maxCode-width)-1)]
@@ -330,14 +334,15 @@ func (x *inflate) look(table []uint32, width uint) uint32 {
 	return e
 }
 
-// value uses up a code with its extra bits, and returns what they mean together.
+// value uses up a code and its extra bits, and returns the length or the distance that they stand
+// for.
 func (x *inflate) value(e uint32) int {
 	all := x.take(uint(e & 63))
 	return int(e>>16) + int(all>>(e>>8&15))
 }
 
-// fast is block as long as neither end is near: there it need not ask whether there are enough bits, or enough room. It
-// says whether the block is done.
+// fast is block as long as neither end is near: there it need not ask whether there are enough
+// bits, or enough room. It says whether the block is done.
 func (x *inflate) fast() (done, ok bool) {
 	in, out := x.in, x.out
 	pos, at, buffer, n := x.pos, x.at, x.bits, x.n

@@ -21,7 +21,7 @@ func TestUnpackStopsAtWant(t *testing.T) {
 		{"entries", Totals{1, math.MaxInt64}},
 	} {
 		stage := newStage(t)
-		err := Unpack(t.Context(), bytes.NewReader(bomb), TarGzip, File{}, stage, c.want)
+		err := Unpack(t.Context(), Packed{Content: bytes.NewReader(bomb), Form: TarGzip}, stage, c.want)
 		if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "more than") {
 			t.Errorf("%s: got %v, want a refusal", c.name, err)
 		}
@@ -31,7 +31,7 @@ func TestUnpackStopsAtWant(t *testing.T) {
 	}
 	stage := newStage(t)
 	one := gzipOf(bytes.Repeat([]byte{0}, 32<<20))
-	err := Unpack(t.Context(), bytes.NewReader(one), Gzip, File{Name: "f"}, stage, Totals{1, 1 << 20})
+	err := Unpack(t.Context(), Packed{bytes.NewReader(one), Gzip, File{Name: "f"}}, stage, Totals{1, 1 << 20})
 	if !errors.Is(err, ErrInvalid) {
 		t.Errorf("single file: got %v, want a refusal", err)
 	}
@@ -42,7 +42,7 @@ func TestUnpackStopsAtWant(t *testing.T) {
 
 func TestUnpackRefusesLessThanWant(t *testing.T) {
 	for _, want := range []Totals{{2, 6}, {1, 7}} {
-		err := Unpack(t.Context(), bytes.NewReader(archiveOf(hello)), Tar, File{}, newStage(t), want)
+		err := Unpack(t.Context(), Packed{Content: bytes.NewReader(archiveOf(hello)), Form: Tar}, newStage(t), want)
 		if !errors.Is(err, ErrInvalid) {
 			t.Errorf("want %v: got %v, want a refusal", want, err)
 		}
@@ -71,7 +71,7 @@ func TestLimits(t *testing.T) {
 		{row: "long names", content: dirs(strings.Repeat("n", 60), strings.Repeat("m", 60)), refusal: "names"},
 		{row: "padding", content: append(archiveOf(hello), make([]byte, 200<<10)...), refusal: "padding"},
 	} {
-		_, err := Scan(t.Context(), bytes.NewReader(h.content), Tar, nil)
+		_, err := Scan(t.Context(), Packed{Content: bytes.NewReader(h.content), Form: Tar}, nil)
 		h.check(t, h.row, err)
 	}
 }

@@ -20,8 +20,9 @@ import (
 
 const hostileRoom = 64 << 20 // what a process may take for any row of the table
 
-// bombs are the rows whose point is their size. They are too large for the table, so they are written as they go.
-// Each unpacks into far more than the manifest says, which is what the host knows.
+// bombs are the rows whose point is their size. They are too large for the table, so they are
+// written as they go. Each unpacks into far more than the manifest says, which is what the host
+// knows.
 var bombs = []struct {
 	row   string
 	write func(io.Writer) error
@@ -60,8 +61,8 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestHostileMemory runs all rows, one after the other, through a process of their own, from files, as ftl does. What
-// that process has taken at most, no row has exceeded.
+// TestHostileMemory runs all rows, one after the other, through a process of their own, from files,
+// as ftl does. What that process has taken at most, no row has exceeded.
 func TestHostileMemory(t *testing.T) {
 	const role = "FTL_TEST_UNPACK_ALL"
 	if dir := os.Getenv(role); dir != "" {
@@ -118,12 +119,12 @@ func unpackAll(t *testing.T, dir string) {
 		total := Totals{1000, 1 << 20}
 		if !isBomb {
 			// Spool goes through all of it first, to know what to expect.
-			scanned, err := Scan(t.Context(), opened(t, path), form, nil)
+			scanned, err := Scan(t.Context(), Packed{Content: opened(t, path), Form: form}, nil)
 			if err == nil {
 				total = scanned
 			}
 		}
-		err := Unpack(t.Context(), opened(t, path), form, File{Name: "file"}, newStage(t), total)
+		err := Unpack(t.Context(), Packed{opened(t, path), form, File{Name: "file"}}, newStage(t), total)
 		if isBomb && !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: got %v, want ErrInvalid", name, err)
 		}

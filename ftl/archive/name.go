@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// cleanName makes the one spelling of an entry's name: "a/b" of "./a//b/", "." of the top directory. It refuses names
-// that leave the archive, that take a detour (a/../b), or that a file system or a terminal would stumble over. Bytes
-// that are not UTF-8, backslashes and colons are ordinary.
+// cleanName returns the one spelling of an entry's name: "a/b" for "./a//b/", "." for the top
+// directory. It refuses a name that leaves the archive, takes a detour (a/../b), or that a file
+// system or a terminal can't handle. Bytes that are not UTF-8, backslashes and colons are ordinary.
 func cleanName(raw string) (string, error) {
 	switch {
 	case raw == "":
@@ -37,7 +37,7 @@ func cleanName(raw string) (string, error) {
 	return path.Clean(raw), nil
 }
 
-// hasControl reports whether s has a byte that ASCII calls a control character.
+// hasControl reports whether s has an ASCII control character.
 func hasControl(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] == 0x7f {
@@ -47,8 +47,8 @@ func hasControl(s string) bool {
 	return false
 }
 
-// split cuts a clean name into its directory and its last component. The directory of a top entry, and of the top
-// directory itself, is ".".
+// split cuts a clean name into its directory and its last component. The directory of a top entry,
+// and of the top directory itself, is ".".
 func split(name string) (dir, base string) {
 	i := strings.LastIndexByte(name, '/')
 	if i < 0 {

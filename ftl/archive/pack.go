@@ -14,21 +14,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pack writes the directory dir as a tar that Scan accepts. The same tree makes the same bytes: entries in lexical
-// order, without owners, times in whole seconds as tar writes them. The top directory is no entry, and everything called
-// .git is left out. Symlinks stay links, hard links become files of their own.
+// PackOptions are the choices of Pack. The zero value packs everything.
+type PackOptions struct {
+	Ignore *Ignore                 // what to leave out
+	Watch  func(done, total int64) // is told often how many bytes of files are packed; nil: nobody is
+}
+
+// Pack writes the directory dir as a tar that Scan accepts. The same tree makes the same bytes:
+// entries are in lexical order, without owners, with times in whole seconds. The top directory is
+// not an entry, and everything called .git is left out. Symlinks stay links, hard links become
+// files of their own.
 //
-// Sockets, fifos and devices are refused, as is a file that changes its size meanwhile. An empty directory, and a name
-// that Scan would refuse, is ErrInvalid. After an error, what was written to w is of no use.
-func Pack(ctx context.Context, w io.Writer, dir string) error {
+// Sockets, fifos and devices are refused, as is a file that changes its size meanwhile. An empty
+// directory, and a name that Scan would refuse, is ErrInvalid. After an error, what was written to
+// w is of no use.
+func Pack(ctx context.Context, w io.Writer, dir string, opts PackOptions) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
 	buffered := bufio.NewWriterSize(w, bufferSize) // for the headers
-	p := &packer{root: root, folders: folders{top: root}, tar: tar.NewWriter(buffered), buf: make([]byte, bufferSize)}
-	defer p.folders.close()
+	p := &packer{root: root, opts: opts, handles: handles{top: root}, tar: tar.NewWriter(buffered), buf: make([]byte, bufferSize)}
+	defer p.handles.close()
+	if opts.Watch != nil {
+		if err := p.measure(ctx); err != nil {
+			return err
+		}
+	}
 	if err := p.pack(ctx); err != nil {
 		return err
 	}
@@ -38,28 +51,47 @@ func Pack(ctx context.Context, w io.Writer, dir string) error {
 // packer writes one directory.
 type packer struct {
 	root    *os.Root
-	folders folders // of files, so that opening one doesn't resolve its whole path
+	opts    PackOptions
+	handles handles // of files, so that opening one doesn't resolve its whole path
 	tar     *tar.Writer
 	entries int64
+	done    int64 // bytes of files that are packed
+	total   int64 // bytes of all files, where somebody wants to know
 	buf     []byte
 }
 
-func (p *packer) pack(ctx context.Context) error {
-	err := fs.WalkDir(p.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+// walk calls visit for everything that is to be packed.
+func (p *packer) walk(ctx context.Context, visit func(name string, d fs.DirEntry) error) error {
+	return fs.WalkDir(p.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err == nil:
-			err = ctx.Err()
+			err = context.Cause(ctx)
 		case name != ".":
 			err = packError(name, err)
 		}
 		if err != nil || name == "." {
 			return err
 		}
-		if d.Name() == ".git" {
+		if d.Name() == ".git" || p.opts.Ignore.Match(name, d.IsDir()) {
 			return leaveOut(d)
 		}
-		return p.entry(ctx, name, d)
+		return visit(name, d)
 	})
+}
+
+// measure counts the bytes that there are to pack. A file that is gone meanwhile is met again when it
+// is packed.
+func (p *packer) measure(ctx context.Context) error {
+	return p.walk(ctx, func(_ string, d fs.DirEntry) error {
+		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
+			p.total += info.Size()
+		}
+		return nil
+	})
+}
+
+func (p *packer) pack(ctx context.Context) error {
+	err := p.walk(ctx, func(name string, d fs.DirEntry) error { return p.entry(ctx, name, d) })
 	if err != nil {
 		return err
 	}
@@ -108,15 +140,15 @@ func (p *packer) other(name string, d fs.DirEntry) error {
 	return p.tar.WriteHeader(h)
 }
 
-// file writes a regular file. What it is was told by the directory; that is asked again of the open file, and a fifo
-// that took its place meanwhile must not block.
+// file writes a regular file. The directory said that it is one, but only the open file can tell:
+// something else may be there by now, and a fifo must not block.
 func (p *packer) file(ctx context.Context, name string) error {
-	dir, base := split(name)
-	folder, err := p.folders.open(dir)
+	parent, base := split(name)
+	dir, err := p.handles.open(parent)
 	if err != nil {
 		return err
 	}
-	fd, err := folder.openat(base, unix.O_RDONLY, 0)
+	fd, err := dir.openat(base, unix.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
@@ -139,10 +171,10 @@ func (p *packer) file(ctx context.Context, name string) error {
 
 var errChanged = errors.New("it changed while it was read")
 
-// content copies exactly size bytes, and wants the file to end there.
+// content copies exactly size bytes. A file that does not end there is errChanged.
 func (p *packer) content(ctx context.Context, f *os.File, size int64) error {
 	for {
-		if err := ctx.Err(); err != nil {
+		if err := context.Cause(ctx); err != nil {
 			return err
 		}
 		n, err := f.Read(p.buf)
@@ -151,6 +183,9 @@ func (p *packer) content(ctx context.Context, f *os.File, size int64) error {
 		}
 		if _, err := p.tar.Write(p.buf[:n]); err != nil {
 			return err
+		}
+		if p.done += int64(n); n > 0 && p.opts.Watch != nil {
+			p.opts.Watch(p.done, p.total)
 		}
 		switch {
 		case err == io.EOF && size == 0:
@@ -164,7 +199,20 @@ func (p *packer) content(ctx context.Context, f *os.File, size int64) error {
 }
 
 func newHeader(name string, info fs.FileInfo) *tar.Header {
-	return &tar.Header{Name: name, Mode: int64(info.Mode().Perm()), ModTime: clamp(info.ModTime().Truncate(time.Second))}
+	return &tar.Header{Name: name, Mode: tarMode(info.Mode()), ModTime: clamp(info.ModTime().Truncate(time.Second))}
+}
+
+// tarMode keeps the special bits of a file, which Scan tells of and no host has. A directory's mean
+// something on the machine that packs it only.
+func tarMode(mode fs.FileMode) int64 {
+	bits := int64(mode.Perm())
+	if mode.IsRegular() && mode&fs.ModeSetuid != 0 {
+		bits |= 0o4000
+	}
+	if mode.IsRegular() && mode&fs.ModeSetgid != 0 {
+		bits |= 0o2000
+	}
+	return bits
 }
 
 func specialName(mode fs.FileMode) string {

@@ -33,7 +33,7 @@ func write(t *testing.T, dir string, files map[string]string) {
 func packed(t *testing.T, dir string) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Pack(t.Context(), &b, dir); err != nil {
+	if err := Pack(t.Context(), &b, dir, PackOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -41,9 +41,9 @@ func packed(t *testing.T, dir string) []byte {
 
 func names(t *testing.T, content []byte) (names []string, sum Totals) {
 	t.Helper()
-	sum, err := Scan(t.Context(), bytes.NewReader(content), Tar, func(e Entry) error {
+	sum, err := Scan(t.Context(), Packed{Content: bytes.NewReader(content), Form: Tar}, func(e Visited) (Head, error) {
 		names = append(names, e.Name)
-		return nil
+		return Head{}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestPackRoundTrip(t *testing.T) {
 	content := packed(t, dir)
 	_, sum := names(t, content)
 	stage := newStage(t)
-	if err := Unpack(t.Context(), bytes.NewReader(content), Tar, File{}, stage, sum); err != nil {
+	if err := Unpack(t.Context(), Packed{Content: bytes.NewReader(content), Form: Tar}, stage, sum); err != nil {
 		t.Fatal(err)
 	}
 	got, want := settled(t, stage.Name())[1:], settled(t, dir)[1:]
@@ -102,11 +102,11 @@ func TestPackIsDeterministic(t *testing.T) {
 		})
 	}
 	first := packed(t, dir)
-	_, err := Scan(t.Context(), bytes.NewReader(first), Tar, func(e Entry) error {
+	_, err := Scan(t.Context(), Packed{Content: bytes.NewReader(first), Form: Tar}, func(e Visited) (Head, error) {
 		if !e.ModTime.Equal(old) {
 			t.Errorf("%s: got %v, want the second that it began in, %v", e.Name, e.ModTime, old)
 		}
-		return nil
+		return Head{}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -159,17 +159,17 @@ func TestPackRefuses(t *testing.T) {
 		if err := c.make(filepath.Join(dir, "sub", name)); err != nil {
 			t.Fatal(err)
 		}
-		err := Pack(t.Context(), io.Discard, dir)
+		err := Pack(t.Context(), io.Discard, dir, PackOptions{})
 		if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, ErrInvalid) != c.bad {
 			t.Errorf("%q: got %v, want %q", name, err, c.want)
 		}
 	}
 	empty := t.TempDir()
 	write(t, empty, map[string]string{".git/config": ""})
-	if err := Pack(t.Context(), io.Discard, empty); !errors.Is(err, ErrInvalid) {
+	if err := Pack(t.Context(), io.Discard, empty, PackOptions{}); !errors.Is(err, ErrInvalid) {
 		t.Errorf("empty directory: got %v, want ErrInvalid", err)
 	}
-	if err := Pack(t.Context(), io.Discard, filepath.Join(empty, "nowhere")); !errors.Is(err, fs.ErrNotExist) {
+	if err := Pack(t.Context(), io.Discard, filepath.Join(empty, "nowhere"), PackOptions{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing directory: got %v, want %v", err, fs.ErrNotExist)
 	}
 }
@@ -210,7 +210,7 @@ func TestPackNoticesChanges(t *testing.T) {
 		if err := os.WriteFile(path, noise, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		err := Pack(t.Context(), &changing{func() { change(path) }}, dir)
+		err := Pack(t.Context(), &changing{func() { change(path) }}, dir, PackOptions{})
 		if !errors.Is(err, errChanged) || !strings.Contains(err.Error(), `"log"`) {
 			t.Errorf("%s: got %v, want %v", name, err, errChanged)
 		}
@@ -224,12 +224,12 @@ func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 func TestPackReturnsCauses(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"a": "text"})
-	if err := Pack(t.Context(), fullDisk{}, dir); !errors.Is(err, syscall.ENOSPC) || errors.Is(err, ErrInvalid) {
+	if err := Pack(t.Context(), fullDisk{}, dir, PackOptions{}); !errors.Is(err, syscall.ENOSPC) || errors.Is(err, ErrInvalid) {
 		t.Errorf("full disk: got %v, want %v", err, syscall.ENOSPC)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := Pack(ctx, io.Discard, dir); !errors.Is(err, context.Canceled) {
+	if err := Pack(ctx, io.Discard, dir, PackOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: got %v, want %v", err, context.Canceled)
 	}
 }

@@ -8,35 +8,47 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/rhettg/ftl/ftl/internal/counting"
 )
 
-// Ranges reads a part of a packed archive. The reader ends after length bytes, and not before without an error.
+// Ranges reads a part of a packed archive. The reader ends after length bytes; an earlier end is an
+// error.
 type Ranges func(ctx context.Context, offset, length int64) (io.ReadCloser, error)
 
-// Tree is a tree that was unpacked before, and what it was made of. What is in it now may differ.
+// Tree is a tree that was unpacked before, and the index that it was made from. Its content may
+// differ by now.
 type Tree struct {
 	Dir   *os.Root
 	Index *Index
 }
 
-// Restore makes the tree that an index describes in stage, an empty directory of mode 0700 that nobody else writes to.
-// Content that one of the trees has is copied from there, and hashed on the way; the rest is fetched, several parts at
-// once, each verified before a byte of it is used. Members that are not those of the index are ErrInvalid.
+// Restoration is what Restore makes a tree of.
+type Restoration struct {
+	Index  *Index
+	Ranges Ranges
+	Trees  []Tree         // whose content may be copied
+	Watch  func(Progress) // called often, by several goroutines at once; nil: nobody listens
+}
+
+// Restore makes the tree that an index describes in stage, an empty directory of mode 0700 that
+// nobody else writes to. It copies the content that one of the trees has, and checks its digest. It
+// fetches the rest, several parts at once, and verifies each part before it uses a byte of it.
+// Members that differ from those of the index are ErrInvalid.
 //
-// Files are not synced to disk: that is one call for the whole stage, and the caller's. After an error the stage holds a
-// part of the tree, and is for the caller to remove.
-//
-// watch, if not nil, is told often how far it is, by several goroutines at once.
-func Restore(ctx context.Context, x *Index, packed Ranges, stage *os.Root, trees []Tree, watch func(Progress)) error {
+// It does not sync files to disk: the caller does so with one call for the whole stage. After an
+// error the stage holds a part of the tree, and the caller removes it.
+func Restore(ctx context.Context, stage *os.Root, of Restoration) error {
+	x := of.Index
 	r := &restoring{index: x, stage: stage, umask: readUmask()}
-	r.meter.watch = watch
+	r.meter.watch = of.Watch
 	r.meter.toWrite.Store(x.Totals.Bytes)
 	r.packed = func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
-		body, err := packed(ctx, offset, length)
+		body, err := of.Ranges(ctx, offset, length)
 		if err != nil {
 			return nil, err
 		}
-		return r.meter.counted(body), nil
+		return counting.ReadCloser(body, r.meter.read), nil
 	}
 	defer r.closeShared()
 	levels := byDepth(x.dirs)
@@ -45,12 +57,12 @@ func Restore(ctx context.Context, x *Index, packed Ranges, stage *os.Root, trees
 			return err
 		}
 	}
-	local, remote := r.divide(trees)
+	local, remote := r.divide(of.Trees)
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return r.fetch(gctx, remote) })
 	var missed []int
 	group.Go(func() (err error) {
-		missed, err = r.reuse(gctx, trees, local)
+		missed, err = r.reuse(gctx, of.Trees, local)
 		return err
 	})
 	if err := group.Wait(); err != nil {
@@ -83,10 +95,11 @@ type restoring struct {
 
 // disk returns a sink for one goroutine.
 func (r *restoring) disk() *disk {
-	return &disk{folders: folders{top: r.stage}, umask: r.umask}
+	return &disk{handles: handles{top: r.stage}, umask: r.umask}
 }
 
-// divide tells the files whose content a tree may have from those to fetch. Both are in the order of the tar.
+// divide separates the files whose content a tree may have from those to fetch. Both are in the
+// order of the tar.
 func (r *restoring) divide(trees []Tree) (local []localFile, remote []int) {
 	have := catalogue(trees)
 	for i := range r.index.Entries {
@@ -103,7 +116,7 @@ func (r *restoring) divide(trees []Tree) (local []localFile, remote []int) {
 	return local, remote
 }
 
-// rest makes what has no content, after all files are there.
+// rest makes the entries without content, after all files exist.
 func (r *restoring) rest() error {
 	d := r.disk()
 	defer d.close()

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // restored is a seekable archive and its index, as a host would have them.
@@ -24,7 +25,7 @@ type restored struct {
 func rewrite(t *testing.T, to Form, tar []byte) restored {
 	t.Helper()
 	var packed bytes.Buffer
-	index, err := Rewrite(t.Context(), &packed, to, bytes.NewReader(tar), Tar, nil)
+	index, err := Rewrite(t.Context(), &packed, to, Packed{Content: bytes.NewReader(tar), Form: Tar}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,8 @@ func (s restored) ranges(fetched *atomic.Int64) Ranges {
 	}
 }
 
-// sampleTar has all that a tree may have: files of every size around a member's, links, odd modes and names.
+// sampleTar has all that a tree may have: files of every size around a member's, links, odd modes
+// and names.
 func sampleTar() []byte {
 	items := []item{
 		{name: "./", flag: '5', mode: 0o755},
@@ -99,15 +101,39 @@ func TestRewriteKeepsTheTar(t *testing.T) {
 	}
 }
 
+// The number of processors may rise while a fetch runs, as it does for "taskset -p" and when the
+// limit of a control group changes. The fetch ends all the same.
+func TestRestoreWhileProcessorsRise(t *testing.T) {
+	before := runtime.GOMAXPROCS(1)
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
+	s := rewrite(t, TarZstd, sampleTar())
+	fetch := s.ranges(nil)
+	rising := func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+		return fetch(ctx, offset, length)
+	}
+	stage := newStage(t)
+	ended := make(chan error, 1)
+	go func() { ended <- Restore(t.Context(), stage, Restoration{Index: s.index, Ranges: rising}) }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("Restore has not ended after a minute")
+	}
+}
+
 // What Restore makes of the index is what Unpack makes of the tar.
 func TestRestoreEqualsUnpack(t *testing.T) {
 	tar := sampleTar()
 	want := newStage(t)
-	totals, err := Scan(t.Context(), bytes.NewReader(tar), Tar, nil)
+	totals, err := Scan(t.Context(), Packed{Content: bytes.NewReader(tar), Form: Tar}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Unpack(t.Context(), bytes.NewReader(tar), Tar, File{}, want, totals); err != nil {
+	if err := Unpack(t.Context(), Packed{Content: bytes.NewReader(tar), Form: Tar}, want, totals); err != nil {
 		t.Fatal(err)
 	}
 	for _, form := range []Form{TarGzip, TarZstd} {
@@ -116,7 +142,7 @@ func TestRestoreEqualsUnpack(t *testing.T) {
 			t.Errorf("%s: totals %v, want %v", form, s.index.Totals, totals)
 		}
 		stage := newStage(t)
-		if err := Restore(t.Context(), s.index, s.ranges(nil), stage, nil, nil); err != nil {
+		if err := Restore(t.Context(), stage, Restoration{Index: s.index, Ranges: s.ranges(nil)}); err != nil {
 			t.Fatal(err)
 		}
 		sameTrees(t, stage.Name(), want.Name())
@@ -144,19 +170,19 @@ func at(lines []string, i int) string {
 func TestRestoreFromLocalTree(t *testing.T) {
 	old := rewrite(t, TarZstd, sampleTar())
 	oldStage := newStage(t)
-	if err := Restore(t.Context(), old.index, old.ranges(nil), oldStage, nil, nil); err != nil {
+	if err := Restore(t.Context(), oldStage, Restoration{Index: old.index, Ranges: old.ranges(nil)}); err != nil {
 		t.Fatal(err)
 	}
 	s := rewrite(t, TarGzip, sampleTar())
 	want := newStage(t)
-	if err := Restore(t.Context(), s.index, s.ranges(nil), want, nil, nil); err != nil {
+	if err := Restore(t.Context(), want, Restoration{Index: s.index, Ranges: s.ranges(nil)}); err != nil {
 		t.Fatal(err)
 	}
 
 	t.Run("unchanged", func(t *testing.T) {
 		var fetched atomic.Int64
 		stage := newStage(t)
-		if err := Restore(t.Context(), s.index, s.ranges(&fetched), stage, []Tree{{oldStage, old.index}}, nil); err != nil {
+		if err := Restore(t.Context(), stage, Restoration{Index: s.index, Ranges: s.ranges(&fetched), Trees: []Tree{{oldStage, old.index}}}); err != nil {
 			t.Fatal(err)
 		}
 		if n := fetched.Load(); n != 0 {
@@ -191,7 +217,7 @@ func TestRestoreFromLocalTree(t *testing.T) {
 	t.Run("damaged", func(t *testing.T) {
 		var fetched atomic.Int64
 		stage := newStage(t)
-		if err := Restore(t.Context(), s.index, s.ranges(&fetched), stage, []Tree{{oldStage, old.index}}, nil); err != nil {
+		if err := Restore(t.Context(), stage, Restoration{Index: s.index, Ranges: s.ranges(&fetched), Trees: []Tree{{oldStage, old.index}}}); err != nil {
 			t.Fatal(err)
 		}
 		if n := fetched.Load(); n == 0 || n >= s.index.Size() {
@@ -215,14 +241,14 @@ func TestRestoreRefusesOtherMembers(t *testing.T) {
 		"emptied": func(b []byte) []byte { clear(b[:first]); return b },
 	} {
 		spoiled := restored{spoil(bytes.Clone(s.packed)), s.index}
-		if err := Restore(t.Context(), s.index, spoiled.ranges(nil), newStage(t), nil, nil); !errors.Is(err, ErrInvalid) {
+		if err := Restore(t.Context(), newStage(t), Restoration{Index: s.index, Ranges: spoiled.ranges(nil)}); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: got %v, want %v", name, err, ErrInvalid)
 		}
 	}
 	cut := func(_ context.Context, offset, length int64) (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(s.packed[offset : offset+length-1])), nil
 	}
-	if err := Restore(t.Context(), s.index, cut, newStage(t), nil, nil); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err := Restore(t.Context(), newStage(t), Restoration{Index: s.index, Ranges: cut}); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("cut off: got %v, want %v", err, io.EOF)
 	}
 }
@@ -238,7 +264,7 @@ func TestRestoreAsksOnceMore(t *testing.T) {
 		}
 		return io.NopCloser(bytes.NewReader(b)), nil
 	}
-	if err := Restore(t.Context(), s.index, spoilOnce, newStage(t), nil, nil); err != nil || asked != 2 {
+	if err := Restore(t.Context(), newStage(t), Restoration{Index: s.index, Ranges: spoilOnce}); err != nil || asked != 2 {
 		t.Errorf("got %v after %d requests, want success after 2", err, asked)
 	}
 }
@@ -287,10 +313,11 @@ func TestDecodeIndexIsBounded(t *testing.T) {
 	}
 }
 
-// Whatever the bytes are, decoding ends without a panic, and what is accepted can be encoded again to the same index.
+// Whatever the bytes are, decoding ends without a panic, and what is accepted can be encoded again
+// to the same index.
 func FuzzDecodeIndex(f *testing.F) {
 	var packed bytes.Buffer
-	index, err := Rewrite(f.Context(), &packed, TarGzip, bytes.NewReader(archiveOf(item{name: "a/f", content: "x"}, item{name: "l", flag: '2', link: "a"})), Tar, nil)
+	index, err := Rewrite(f.Context(), &packed, TarGzip, Packed{Content: bytes.NewReader(archiveOf(item{name: "a/f", content: "x"}, item{name: "l", flag: '2', link: "a"})), Form: Tar}, nil)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -305,4 +332,23 @@ func FuzzDecodeIndex(f *testing.F) {
 			t.Errorf("encoded again: %v", err)
 		}
 	})
+}
+
+// Indexes of before they had a version are of the first; those of a newer one are not guessed at.
+func TestIndexVersion(t *testing.T) {
+	index, err := Rewrite(t.Context(), io.Discard, TarGzip, Packed{Content: bytes.NewReader(archiveOf(item{name: "f", content: "x"})), Form: Tar}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded := index.Encode()
+	old := encoded[len(versionFrame(indexVersion)):]
+	for _, data := range [][]byte{encoded, old} {
+		if _, err := DecodeIndex(data); err != nil {
+			t.Errorf("%q: %v", data, err)
+		}
+	}
+	_, err = DecodeIndex(append(versionFrame(indexVersion+1), old...))
+	if version, ok := errors.AsType[*IndexVersionError](err); !ok || version.Version != "2" {
+		t.Errorf("got %v, want an error that names version 2", err)
+	}
 }

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// place is where a tree has some content, or had when it was unpacked.
+// place is where a tree had some content when it was unpacked.
 type place struct {
 	tree  int
 	entry int
@@ -24,7 +24,7 @@ type localFile struct {
 	from  place
 }
 
-// catalogue tells where content is. Of two places the first tree's counts.
+// catalogue returns where content is. Where two trees have it, the first one counts.
 func catalogue(trees []Tree) map[Digest]place {
 	entries := 0
 	for t := range trees {
@@ -42,11 +42,11 @@ func catalogue(trees []Tree) map[Digest]place {
 	return have
 }
 
-// reuse makes files of what the trees have, and returns the entries for which that was not what it should be: a hook
-// may have changed, replaced or deleted it.
+// reuse makes files from what the trees have. It returns the entries whose content is not there any
+// more: a hook may have changed, replaced or deleted it.
 func (r *restoring) reuse(ctx context.Context, trees []Tree, files []localFile) (missed []int, err error) {
 	var mu sync.Mutex
-	err = together(ctx, len(files), func(next func() (from, to int, err error)) error {
+	err = inParallel(ctx, len(files), func(next func() (from, to int, err error)) error {
 		c := newCopier(r, trees)
 		defer c.close()
 		for {
@@ -77,13 +77,13 @@ type copier struct {
 	r      *restoring
 	disk   *disk
 	trees  []Tree
-	from   []folders // of each tree
+	from   []handles // of each tree
 	buf    []byte
 	missed []int
 }
 
 func newCopier(r *restoring, trees []Tree) *copier {
-	c := &copier{r: r, disk: r.disk(), trees: trees, from: make([]folders, len(trees)), buf: make([]byte, cloneSize)}
+	c := &copier{r: r, disk: r.disk(), trees: trees, from: make([]handles, len(trees)), buf: make([]byte, cloneSize)}
 	for i := range trees {
 		c.from[i].top = trees[i].Dir
 	}
@@ -97,8 +97,9 @@ func (c *copier) close() {
 	}
 }
 
-// cloneSize is the size, in bytes, from which a file is copied by the kernel, which may share its blocks, and read back
-// to be hashed. A smaller one is read once, and written once it is known to be right.
+// cloneSize is the size, in bytes, from which the kernel copies a file, which may share its blocks;
+// the copy is then read back to be hashed. A smaller file is read once, and written if its digest
+// is right.
 const cloneSize = 256 << 10
 
 // file makes a file, or notes that it has to be fetched.
@@ -124,16 +125,16 @@ func (c *copier) file(f localFile) error {
 	return unpackError(e.Name, err)
 }
 
-// open opens the file that should have the content, if it still is one of the right size. Whatever else is there, or an
-// error, only means that the content is fetched.
+// open opens the file that should have the content, if it is still a file of the right size.
+// Anything else, also an error, only means that the content is fetched.
 func (c *copier) open(from place) (fd int, ok bool) {
 	e := from.in(c.trees)
-	dir, base := split(e.Name)
-	folder, err := c.from[from.tree].open(dir)
+	parent, base := split(e.Name)
+	dir, err := c.from[from.tree].open(parent)
 	if err != nil {
 		return -1, false
 	}
-	fd, err = folder.openat(base, unix.O_RDONLY, 0)
+	fd, err = dir.openat(base, unix.O_RDONLY, 0)
 	if err != nil {
 		return -1, false
 	}
@@ -159,8 +160,8 @@ func (c *copier) small(e *IndexEntry, source int) (ok bool, err error) {
 
 // large copies a file, and then hashes the copy: what is read twice could differ.
 func (c *copier) large(e *IndexEntry, source int) (ok bool, err error) {
-	dir, base := split(e.Name)
-	folder, err := c.disk.folders.open(dir)
+	parent, base := split(e.Name)
+	dir, err := c.disk.handles.open(parent)
 	if err != nil {
 		return false, err
 	}
@@ -172,7 +173,7 @@ func (c *copier) large(e *IndexEntry, source int) (ok bool, err error) {
 	if err == nil && same {
 		return true, c.disk.finishFile(&e.Entry, file)
 	}
-	return false, errors.Join(err, file.close(), folder.remove(base))
+	return false, errors.Join(err, file.close(), dir.remove(base))
 }
 
 func (c *copier) cloneAndHash(e *IndexEntry, source int, file outFile) (same bool, err error) {
@@ -193,7 +194,8 @@ func (c *copier) cloneAndHash(e *IndexEntry, source int, file outFile) (same boo
 	}
 }
 
-// copyBytes is clone where the kernel can't do it. A source that ends early is no error: the digest tells.
+// copyBytes is clone where the kernel can't do it. A source that ends early is not an error: the
+// digest tells.
 func copyBytes(to, from int, buf []byte) error {
 	for offset := int64(0); ; {
 		n, err := readAt(from, buf, offset)

@@ -8,21 +8,21 @@ import (
 	"io"
 )
 
-// Rewrite reads the archive r, which must hold a tree, and writes the same tar to w as a seekable archive of the form to,
-// TarGzip or TarZstd. It accepts and refuses what Scan does, and shows visit the same entries. After an error, what was
-// written to w is of no use.
-func Rewrite(ctx context.Context, w io.Writer, to Form, r io.Reader, form Form, visit func(Entry) error) (*Index, error) {
-	p, err := newPressing(ctx, w, to)
+// Rewrite reads an archive, which must hold a tree, and writes the same tar to w as a seekable
+// archive of the form to, TarGzip or TarZstd. It accepts and refuses what Scan does, and calls
+// visit with the same entries. After an error, what was written to w is of no use.
+func Rewrite(ctx context.Context, w io.Writer, to Form, from Packed, visit Visit) (*Index, error) {
+	p, err := newCompressor(ctx, w, to)
 	if err != nil {
 		return nil, err
 	}
-	s := &indexer{cutter: cutter{press: p}, index: new(Index), hash: sha256.New(), buf: make([]byte, bufferSize), visit: visit}
-	err = s.read(ctx, r, form)
+	s := &indexer{splitter: splitter{to: p}, index: new(Index), hash: sha256.New(), buf: make([]byte, bufferSize), visit: visit}
+	err = s.read(ctx, from)
 	if err == nil {
-		s.cutter.finish()
+		s.splitter.finish()
 	}
 	members, perr := p.wait()
-	if perr != nil && (err == nil || errors.Is(err, errPressing)) {
+	if perr != nil && (err == nil || errors.Is(err, errCompressing)) {
 		err = perr
 	}
 	if err != nil {
@@ -32,39 +32,40 @@ func Rewrite(ctx context.Context, w io.Writer, to Form, r io.Reader, form Form, 
 	return s.index, s.index.judge()
 }
 
-// indexer is the sink that notes where everything is, while the cutter gets a copy of the tar.
+// indexer is the sink that records where everything is, while the splitter gets a copy of the tar.
 type indexer struct {
-	nowhere
-	walker *walker
-	cutter cutter
-	index  *Index
-	hash   hash.Hash
-	buf    []byte
-	visit  func(Entry) error
+	discard
+	walker   *walker
+	splitter splitter
+	index    *Index
+	hash     hash.Hash
+	buf      []byte
+	visit    Visit
 }
 
-func (s *indexer) read(ctx context.Context, r io.Reader, form Form) error {
-	stream, err := newStream(ctx, r, form)
+func (s *indexer) read(ctx context.Context, from Packed) error {
+	stream, err := newStream(ctx, from.Content, from.Form)
 	if err != nil {
 		return err
 	}
 	defer stream.close()
-	stream.copy = &s.cutter
+	stream.copy = &s.splitter
 	s.walker = newWalker(stream, s, unlimited, s.entry)
 	return s.walker.tree()
 }
 
-// entry notes an entry before its content is read.
-func (s *indexer) entry(e Entry) error {
+// entry records an entry before its content is read.
+func (s *indexer) entry(visited Visited) (Head, error) {
+	e := visited.Entry
 	if !e.Mode.IsRegular() || e.Link != "" {
 		e.Size = 0
 	}
 	s.index.Entries = append(s.index.Entries, IndexEntry{Entry: e})
-	s.cutter.entry(s.walker.headerAt, s.walker.stream.offset+e.Size)
+	s.splitter.entry(s.walker.headerAt, s.walker.stream.offset+e.Size)
 	if s.visit == nil {
-		return nil
+		return Head{}, nil
 	}
-	return s.visit(e)
+	return s.visit(visited)
 }
 
 func (s *indexer) file(e *Entry, content io.Reader) error {

@@ -3,14 +3,33 @@ package archive
 import (
 	"context"
 	"io"
+	"io/fs"
 	"math"
 )
 
-// Scan reads the whole archive r and says what unpacking it would make. It accepts and refuses exactly what Unpack does
-// and writes nothing. Each entry of a tar is shown to visit, when that is not nil, in the archive's order; an error of
-// visit ends the scan and is returned as it is. The single file of the other forms has no entry.
-func Scan(ctx context.Context, r io.Reader, form Form, visit func(Entry) error) (Totals, error) {
-	return walk(ctx, r, form, File{Name: "file"}, unlimited, &nowhere{buf: make([]byte, bufferSize)}, visit)
+// Scan reads a whole archive and returns what unpacking it would make. It accepts and refuses
+// exactly what Unpack does, and writes nothing. It calls visit, if not nil, for each entry of a tar
+// in the archive's order. The single file of the other forms has no entry.
+func Scan(ctx context.Context, p Packed, visit Visit) (Totals, error) {
+	p.File = File{Name: "file"} // whatever it is called
+	return walk(ctx, p, unlimited, &discard{buf: make([]byte, bufferSize)}, visit)
+}
+
+// Visit is called for each entry of a tar before its content is read. It may ask for the beginning of
+// the content of a file. An error of either ends the reading and is returned as it is.
+type Visit func(Visited) (Head, error)
+
+// Visited is an entry of an archive with what no tree has of it.
+type Visited struct {
+	Entry
+	Special fs.FileMode // the setuid, setgid and sticky bits, which unpacking drops
+}
+
+// Head is who gets the beginning of a file; the zero Head is nobody.
+type Head struct {
+	Size int // how many bytes; of a shorter file all
+	// Take gets them. They are valid during the call.
+	Take func(head []byte) error
 }
 
 // unlimited leaves only this package's own limits.
@@ -18,15 +37,15 @@ var unlimited = Totals{Entries: math.MaxInt64, Bytes: math.MaxInt64}
 
 const bufferSize = 64 << 10 // bytes copied at once
 
-// nowhere is the sink that forgets.
-type nowhere struct{ buf []byte }
+// discard is the sink that keeps nothing.
+type discard struct{ buf []byte }
 
-func (*nowhere) dir(string) error         { return nil }
-func (*nowhere) symlink(*Entry) error     { return nil }
-func (*nowhere) link(*Entry) error        { return nil }
-func (*nowhere) finish([]directory) error { return nil }
+func (*discard) dir(string) error         { return nil }
+func (*discard) symlink(*Entry) error     { return nil }
+func (*discard) link(*Entry) error        { return nil }
+func (*discard) finish([]directory) error { return nil }
 
-func (n *nowhere) file(_ *Entry, content io.Reader) error {
+func (n *discard) file(_ *Entry, content io.Reader) error {
 	for {
 		if _, err := content.Read(n.buf); err == io.EOF {
 			return nil

@@ -2,15 +2,17 @@ package archive
 
 import "hash/maphash"
 
-// seen remembers which names an archive has used, and for what. It keeps a hash instead of each name, so that five
-// million of them fit into memory whatever their length. The hash is keyed anew for every archive: nobody can prepare
-// two names that collide, and by chance it happens to one archive of five million names in a million.
+// seen remembers which names an archive has used, and for what. It keeps a hash instead of each
+// name, so that five million of them fit into memory whatever their length. Each archive has a new
+// key for the hash, so nobody can prepare two names that collide. By chance, that happens to one in
+// a million archives of five million names.
 type seen struct {
 	seed  maphash.Seed
 	names map[uint64]kind
 }
 
-// kind is what a name is used for: a directory's index among the walker's directories, or one of the constants.
+// kind is what a name is used for: a directory's index among the walker's directories, or one of
+// the constants.
 type kind int32
 
 const (

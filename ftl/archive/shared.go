@@ -2,8 +2,8 @@ package archive
 
 import "sync"
 
-// sharedFiles are the files whose content comes from several members, and that several goroutines therefore write. The
-// first one makes the file, the last one finishes it.
+// sharedFiles are the files whose content comes from several members, so that several goroutines
+// write them. The first one makes the file, the last one finishes it.
 type sharedFiles struct {
 	mu    sync.Mutex
 	files map[int]*sharedFile // by entry

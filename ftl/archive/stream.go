@@ -13,7 +13,8 @@ import (
 
 const blockSize = 512 // bytes: a tar is a sequence of blocks
 
-// stream is the decompressed content of an archive. It knows how far it was read, and whose fault an error is.
+// stream is the decompressed content of an archive. It counts the bytes that were read, and tells
+// whose fault an error is.
 type stream struct {
 	src    *source
 	r      io.Reader
@@ -25,7 +26,7 @@ type stream struct {
 	close  func()
 }
 
-// newStream starts to read the archive r, once: the caller closes the stream, never r.
+// newStream begins to read the archive r. The caller closes the stream; r stays open.
 func newStream(ctx context.Context, r io.Reader, form Form) (*stream, error) {
 	s := &stream{src: &source{ctx: ctx, r: r}, close: func() {}}
 	var err error
@@ -54,7 +55,8 @@ func (s *stream) openZstd() error {
 	return nil
 }
 
-// Read reads decompressed bytes. An error other than io.EOF has to pass through fault before it is returned.
+// Read reads decompressed bytes. An error other than io.EOF has to pass through fault before it is
+// returned.
 func (s *stream) Read(p []byte) (int, error) {
 	if s.limit > 0 {
 		left := s.limit - s.offset
@@ -83,8 +85,8 @@ func (s *stream) Read(p []byte) (int, error) {
 
 var errHeaderTooLong = errors.New("too many bytes in front of an entry's content")
 
-// fault turns an error met while reading into what is reported: the source's own error when it had one, else an invalid
-// archive.
+// fault returns what to report for an error of reading: the source's own error if it had one, else
+// that the archive is invalid.
 func (s *stream) fault(err error) error {
 	switch {
 	case s.src.err != nil:
@@ -99,8 +101,8 @@ func (s *stream) fault(err error) error {
 	return invalid("%v", err)
 }
 
-// source is the archive as the caller passes it. It remembers the error that reading ended with, because decompressors
-// do not pass errors on faithfully, and ends when the context does.
+// source is the archive as the caller passes it. It remembers the error that reading ended with,
+// because decompressors do not pass errors on faithfully. It ends when the context does.
 type source struct {
 	ctx context.Context // of the one call that the source lives for
 	r   io.Reader
@@ -108,7 +110,7 @@ type source struct {
 }
 
 func (s *source) Read(p []byte) (int, error) {
-	if err := s.ctx.Err(); err != nil {
+	if err := context.Cause(s.ctx); err != nil {
 		s.err = err
 		return 0, err
 	}
@@ -119,8 +121,8 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// members reads a gzip file of one or more members as one content. gzip.Reader can do so itself, but takes a member
-// that is cut off within its header for the end of the file.
+// members reads a gzip file of one or more members as one content. gzip.Reader can do so itself,
+// but it mistakes a member that is cut off within its header for the end of the file.
 type members struct {
 	r *bufio.Reader
 	z *gzip.Reader

@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// snapshot describes a tree, one line for each entry: type, mode, time, content or target, and which names are one file.
+// snapshot describes a tree, one line for each entry: type, mode, time, content or target, and
+// which names are one file.
 func snapshot(t testing.TB, dir string) []string {
 	t.Helper()
 	var lines []string
@@ -118,8 +119,8 @@ func openFiles(t testing.TB) int {
 	return len(entries)
 }
 
-// checkAsGNU compares a tree with what GNU tar makes of the same archive. What no entry lists has the time of
-// unpacking in both, so times of the last hour are equal.
+// checkAsGNU compares a tree with what GNU tar makes of the same archive. What no entry lists has
+// the time of unpacking in both, so times of the last hour are equal.
 func checkAsGNU(t testing.TB, got string, h hostile) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -127,7 +128,7 @@ func checkAsGNU(t testing.TB, got string, h hostile) {
 	}
 	want := filepath.Join(t.TempDir(), "gnu")
 	t.Cleanup(func() { open(want) })
-	command := map[Form]string{Gzip: "-z", Zstd: "--zstd", Plain: "--no-same-owner"}[h.formOrTar().compression()]
+	command := map[Form]string{Gzip: "-z", Zstd: "--zstd", Raw: "--no-same-owner"}[h.formOrTar().compression()]
 	cmd := exec.Command("sh", "-c", `umask 022 && mkdir "$1" && exec tar -C "$1" --no-same-owner --no-same-permissions `+command+" -xf -", "sh", want)
 	cmd.Stdin = bytes.NewReader(h.content)
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// readUmask returns the process's umask without setting it, which would be seen by every goroutine. All bits are set
-// when the kernel does not tell.
+// readUmask returns the process's umask without setting it, which would be seen by every goroutine.
+// All bits are set when the kernel does not tell.
 func readUmask() fs.FileMode {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -8,21 +8,21 @@ import (
 	"os"
 )
 
-// Unpack extracts the archive r into stage, an empty directory of mode 0700 that nobody else writes to. It makes exactly
-// what want says, as Scan measured it: it stops before the first entry or byte too many, and an archive that ends with
-// fewer is ErrInvalid too. file is how the forms without a tree are kept.
+// Unpack extracts an archive into stage, an empty directory of mode 0700 that nobody else writes
+// to. It makes exactly what want says, which Scan has measured: it stops before the first entry or
+// byte too many, and an archive with fewer is ErrInvalid too.
 //
-// Files are not synced to disk: that is one call for the whole stage, and the caller's. After an error the stage holds a
-// part of the tree, and is for the caller to remove.
-func Unpack(ctx context.Context, r io.Reader, form Form, file File, stage *os.Root, want Totals) error {
-	if !form.Tree() {
-		if _, err := topName(file.Name); err != nil {
+// It does not sync files to disk: the caller does so with one call for the whole stage. After an
+// error the stage holds a part of the tree, and the caller removes it.
+func Unpack(ctx context.Context, p Packed, stage *os.Root, want Totals) error {
+	if !p.Form.Tree() {
+		if _, err := topName(p.File.Name); err != nil {
 			return err
 		}
 	}
 	d := newDisk(stage)
 	defer d.close()
-	sum, err := walk(ctx, r, form, file, want, d, nil)
+	sum, err := walk(ctx, p, want, d, nil)
 	if err != nil {
 		return err
 	}
@@ -32,26 +32,26 @@ func Unpack(ctx context.Context, r io.Reader, form Form, file File, stage *os.Ro
 	return nil
 }
 
-// disk is the sink that writes. Nothing is ever opened through a symlink: every entry is made by its last component in
-// the open handle of its directory, which this run has made itself, and only if that name is free. Mode and time are
-// therefore only set on what this run has made.
+// disk is the sink that writes. It never opens anything through a symlink: it makes every entry by
+// its last component, in the handle of a directory that this run has made, and only if that name is
+// free. So it sets mode and time only on what this run has made.
 type disk struct {
-	folders folders
+	handles handles
 	umask   fs.FileMode
 	buf     []byte
 }
 
 func newDisk(stage *os.Root) *disk {
-	return &disk{folders: folders{top: stage}, umask: readUmask(), buf: make([]byte, bufferSize)}
+	return &disk{handles: handles{top: stage}, umask: readUmask(), buf: make([]byte, bufferSize)}
 }
 
-func (d *disk) close() { d.folders.close() }
+func (d *disk) close() { d.handles.close() }
 
 func (d *disk) dir(name string) error { return unpackError(name, d.mkdir(name)) }
 
 func (d *disk) mkdir(name string) error {
 	parent, base := split(name)
-	f, err := d.folders.open(parent)
+	f, err := d.handles.open(parent)
 	if err == nil {
 		err = f.mkdir(base, d.umask)
 	}
@@ -70,14 +70,14 @@ func (d *disk) file(e *Entry, content io.Reader) error {
 	return unpackError(e.Name, d.finishFile(e, f))
 }
 
-// create makes a file with its final mode: nobody else can reach it before the stage is whole.
+// create makes a file with its final mode. Nobody else can reach it before the stage is complete.
 func (d *disk) create(e *Entry) (outFile, error) {
 	parent, base := split(e.Name)
-	folder, err := d.folders.open(parent)
+	dir, err := d.handles.open(parent)
 	if err != nil {
 		return outFile{}, err
 	}
-	f, err := folder.create(base, e.Mode.Perm())
+	f, err := dir.create(base, e.Mode.Perm())
 	if err != nil {
 		return outFile{}, err
 	}
@@ -95,14 +95,14 @@ func (d *disk) finishFile(e *Entry, f outFile) error {
 		return err
 	}
 	parent, base := split(e.Name)
-	folder, err := d.folders.open(parent)
+	dir, err := d.handles.open(parent)
 	if err != nil {
 		return err
 	}
-	return folder.setTime(base, e.ModTime)
+	return dir.setTime(base, e.ModTime)
 }
 
-// copy tells errors of reading, which come as they are to be reported, from those of writing.
+// copy returns errors of reading as they are, and adds the name to those of writing.
 func (d *disk) copy(name string, f outFile, content io.Reader) error {
 	offset := int64(0)
 	for {
@@ -124,7 +124,7 @@ func (d *disk) copy(name string, f outFile, content io.Reader) error {
 
 func (d *disk) symlink(e *Entry) error {
 	parent, base := split(e.Name)
-	f, err := d.folders.open(parent)
+	f, err := d.handles.open(parent)
 	if err == nil {
 		err = f.symlink(e.Link, base)
 	}
@@ -136,20 +136,20 @@ func (d *disk) symlink(e *Entry) error {
 
 func (d *disk) link(e *Entry) error {
 	oldDir, oldBase := split(e.Link)
-	from, err := d.folders.open(oldDir)
+	from, err := d.handles.open(oldDir)
 	if err != nil {
 		return unpackError(e.Name, err)
 	}
 	dir, base := split(e.Name)
-	to, err := d.folders.open(dir)
+	to, err := d.handles.open(dir)
 	if err == nil {
 		err = to.link(from, oldBase, base)
 	}
 	return unpackError(e.Name, err)
 }
 
-// finish gives the directories their modes and times, the deepest first: writing into a directory changes its time, and
-// its mode may forbid entering it.
+// finish sets the modes and times of the directories, the deepest first: writing into a directory
+// changes its time, and its mode may forbid entering it.
 func (d *disk) finish(dirs []directory) error {
 	for i := len(dirs) - 1; i >= 0; i-- {
 		if err := d.finishDir(&dirs[i]); err != nil {
@@ -164,7 +164,7 @@ func (d *disk) finishDir(dir *directory) error {
 	if base == "." {
 		dir.mode |= 0o700 // the owner moves, changes and removes the revision
 	}
-	f, err := d.folders.open(parent)
+	f, err := d.handles.open(parent)
 	if err != nil {
 		return err
 	}

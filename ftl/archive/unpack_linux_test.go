@@ -47,7 +47,7 @@ func TestUnpackClosedDirectoriesAsUser(t *testing.T) {
 		old := syscall.Umask(umask)
 		var err, denied error
 		asNobody(t, stage, func() {
-			err = Unpack(t.Context(), bytes.NewReader(content), Tar, File{}, stage, Totals{6, 3})
+			err = Unpack(t.Context(), Packed{Content: bytes.NewReader(content), Form: Tar}, stage, Totals{6, 3})
 			_, denied = stage.Lstat("none/f")
 		})
 		syscall.Umask(old)
@@ -72,8 +72,8 @@ func TestUnpackClosedDirectoriesAsUser(t *testing.T) {
 	}
 }
 
-// An error of the disk in the middle keeps its cause: here that of a file beyond what the process may write. The limit
-// is one of the whole process, so another one runs under it.
+// An error of the disk in the middle keeps its cause: here that of a file beyond what the process
+// may write. The limit is one of the whole process, so another one runs under it.
 func TestFullDisk(t *testing.T) {
 	if os.Getenv("ARCHIVE_TEST_LIMITED") == "" {
 		cmd := exec.Command("sh", "-c", `ulimit -f 8 && exec "$0" -test.run='^TestFullDisk$'`, os.Args[0])
@@ -84,7 +84,7 @@ func TestFullDisk(t *testing.T) {
 		return
 	}
 	content := archiveOf(item{name: "big", content: strings.Repeat("x", 1<<20)})
-	err := Unpack(t.Context(), bytes.NewReader(content), Tar, File{}, newStage(t), Totals{1, 1 << 20})
+	err := Unpack(t.Context(), Packed{Content: bytes.NewReader(content), Form: Tar}, newStage(t), Totals{1, 1 << 20})
 	if !errors.Is(err, syscall.EFBIG) || errors.Is(err, ErrInvalid) {
 		t.Errorf("got %v, want %v", err, syscall.EFBIG)
 	}

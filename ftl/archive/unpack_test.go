@@ -39,9 +39,9 @@ func TestScanShowsEntries(t *testing.T) {
 	}
 	for form, content := range everyForm(content) {
 		var got []Entry
-		sum, err := Scan(t.Context(), bytes.NewReader(content), form, func(e Entry) error {
-			got = append(got, e)
-			return nil
+		sum, err := Scan(t.Context(), Packed{Content: bytes.NewReader(content), Form: form}, func(e Visited) (Head, error) {
+			got = append(got, e.Entry)
+			return Head{}, nil
 		})
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: got %v, %v, want %v", form, got, err, want)
@@ -54,9 +54,15 @@ func TestScanShowsEntries(t *testing.T) {
 
 func TestScanReturnsVisitError(t *testing.T) {
 	stop := errors.New("stop")
-	_, err := Scan(t.Context(), bytes.NewReader(archiveOf(hello)), Tar, func(Entry) error { return stop })
+	_, err := Scan(t.Context(), Packed{Content: bytes.NewReader(archiveOf(hello)), Form: Tar}, func(Visited) (Head, error) { return Head{}, stop })
 	if err != stop {
 		t.Errorf("got %v, want the visitor's error", err)
+	}
+	_, err = Scan(t.Context(), Packed{Content: bytes.NewReader(archiveOf(hello)), Form: Tar}, func(Visited) (Head, error) {
+		return Head{Size: 1, Take: func([]byte) error { return stop }}, nil
+	})
+	if err != stop {
+		t.Errorf("got %v, want the error of what gets the beginning of a file", err)
 	}
 }
 
@@ -67,11 +73,11 @@ func TestSourceErrorsKeepTheirIdentity(t *testing.T) {
 		for form, content := range everyForm(content) {
 			for cut := 0; cut <= len(content); cut += max(1, len(content)/40) {
 				broken := func() io.Reader { return io.MultiReader(bytes.NewReader(content[:cut]), iotest.ErrReader(cause)) }
-				_, err := Scan(t.Context(), broken(), form, nil)
+				_, err := Scan(t.Context(), Packed{Content: broken(), Form: form}, nil)
 				if !errors.Is(err, cause) || errors.Is(err, ErrInvalid) {
 					t.Errorf("Scan of %s, broken at %d: got %v, want %v", form, cut, err, cause)
 				}
-				err = Unpack(t.Context(), broken(), form, File{}, newStage(t), unlimited)
+				err = Unpack(t.Context(), Packed{Content: broken(), Form: form}, newStage(t), unlimited)
 				if !errors.Is(err, cause) || errors.Is(err, ErrInvalid) {
 					t.Errorf("Unpack of %s, broken at %d: got %v, want %v", form, cut, err, cause)
 				}
@@ -85,7 +91,7 @@ func TestCutArchives(t *testing.T) {
 	content := archiveOf(hello, item{name: "big", content: strings.Repeat("0123456789", 1000)})
 	for form, content := range everyForm(content) {
 		for cut := 0; cut < len(content); cut += max(1, len(content)/300) {
-			_, err := Scan(t.Context(), bytes.NewReader(content[:cut]), form, nil)
+			_, err := Scan(t.Context(), Packed{Content: bytes.NewReader(content[:cut]), Form: form}, nil)
 			if !errors.Is(err, ErrInvalid) || errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("%s, cut at %d: got %v, want ErrInvalid", form, cut, err)
 			}
@@ -97,21 +103,22 @@ func TestCancelledContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for form, content := range everyForm(archiveOf(hello)) {
-		err := Unpack(ctx, bytes.NewReader(content), form, File{}, newStage(t), unlimited)
+		err := Unpack(ctx, Packed{Content: bytes.NewReader(content), Form: form}, newStage(t), unlimited)
 		if !errors.Is(err, context.Canceled) || errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: got %v, want %v", form, err, context.Canceled)
 		}
 	}
 }
 
-// What the disk says is not the archive's fault: here that a name is taken in a stage that is not empty.
+// What the disk says is not the archive's fault: here that a name is taken in a stage that is not
+// empty.
 func TestDiskErrorsKeepTheirIdentity(t *testing.T) {
 	for _, i := range []item{hello, {name: "hello", flag: tar.TypeDir}, {name: "hello", flag: tar.TypeSymlink, link: "x"}} {
 		stage := newStage(t)
 		if err := stage.Symlink("/nowhere", "hello"); err != nil {
 			t.Fatal(err)
 		}
-		err := Unpack(t.Context(), bytes.NewReader(archiveOf(i)), Tar, File{}, stage, Totals{1, int64(len(i.content))})
+		err := Unpack(t.Context(), Packed{Content: bytes.NewReader(archiveOf(i)), Form: Tar}, stage, Totals{1, int64(len(i.content))})
 		if !errors.Is(err, fs.ErrExist) || errors.Is(err, ErrInvalid) {
 			t.Errorf("%v: got %v, want %v", i, err, fs.ErrExist)
 		}
@@ -125,7 +132,7 @@ func TestUmask(t *testing.T) {
 	for _, umask := range []int{0, 0o022, 0o077, 0o777} {
 		stage := newStage(t)
 		old := syscall.Umask(umask)
-		err := Unpack(t.Context(), bytes.NewReader(content), Tar, File{}, stage, Totals{4, 2})
+		err := Unpack(t.Context(), Packed{Content: bytes.NewReader(content), Form: Tar}, stage, Totals{4, 2})
 		syscall.Umask(old)
 		if err != nil {
 			t.Fatal(err)
@@ -142,7 +149,7 @@ func TestUmask(t *testing.T) {
 func TestTopDirectoryStaysWritable(t *testing.T) {
 	stage := newStage(t)
 	content := archiveOf(item{name: "./", flag: tar.TypeDir, mode: 0o1555}, hello)
-	if err := Unpack(t.Context(), bytes.NewReader(content), Tar, File{}, stage, Totals{1, 6}); err != nil {
+	if err := Unpack(t.Context(), Packed{Content: bytes.NewReader(content), Form: Tar}, stage, Totals{1, 6}); err != nil {
 		t.Fatal(err)
 	}
 	i, err := os.Stat(stage.Name())
@@ -160,7 +167,7 @@ func TestTimesAreClamped(t *testing.T) {
 	} {
 		stage := newStage(t)
 		content := (&tarball{}).pax('x', record).add(hello).end()
-		err := Unpack(t.Context(), bytes.NewReader(content), Tar, File{}, stage, Totals{1, 6})
+		err := Unpack(t.Context(), Packed{Content: bytes.NewReader(content), Form: Tar}, stage, Totals{1, 6})
 		if want.IsZero() != errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: got %v", record, err)
 			continue
@@ -178,7 +185,7 @@ func TestSymlinkTime(t *testing.T) {
 	if err := os.WriteFile(victim, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Unpack(t.Context(), bytes.NewReader(content), Tar, File{}, stage, Totals{1, 0}); err != nil {
+	if err := Unpack(t.Context(), Packed{Content: bytes.NewReader(content), Form: Tar}, stage, Totals{1, 0}); err != nil {
 		t.Fatal(err)
 	}
 	if i, err := stage.Lstat("l"); err != nil || !i.ModTime().Equal(someTime) {
@@ -193,19 +200,19 @@ func TestSymlinkTime(t *testing.T) {
 func TestManyDirectories(t *testing.T) {
 	var items []item
 	for range 2 {
-		for i := range 2 * openFolders {
+		for i := range 2 * openHandles {
 			dir := "top/" + strings.Repeat("d/", i) + "d" + itoa(i+1)
 			items = append(items, item{name: dir + "/" + itoa(len(items)+1), content: "x"})
 		}
 	}
 	content := archiveOf(items...)
-	sum, err := Scan(t.Context(), bytes.NewReader(content), Tar, nil)
+	sum, err := Scan(t.Context(), Packed{Content: bytes.NewReader(content), Form: Tar}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	stage := newStage(t)
 	files := openFiles(t)
-	if err := Unpack(t.Context(), bytes.NewReader(content), Tar, File{}, stage, sum); err != nil {
+	if err := Unpack(t.Context(), Packed{Content: bytes.NewReader(content), Form: Tar}, stage, sum); err != nil {
 		t.Fatal(err)
 	}
 	if got := openFiles(t); got != files {
@@ -216,14 +223,14 @@ func TestManyDirectories(t *testing.T) {
 
 func TestUnpackSingleFile(t *testing.T) {
 	text := []byte("#!/bin/sh\n")
-	for form, content := range map[Form][]byte{Plain: text, Gzip: gzipOf(text[:4], text[4:]), Zstd: zstdOf(text)} {
-		sum, err := Scan(t.Context(), bytes.NewReader(content), form, nil)
+	for form, content := range map[Form][]byte{Raw: text, Gzip: gzipOf(text[:4], text[4:]), Zstd: zstdOf(text)} {
+		sum, err := Scan(t.Context(), Packed{Content: bytes.NewReader(content), Form: form}, nil)
 		if err != nil || sum != (Totals{1, 10}) {
 			t.Fatalf("%s: got %v, %v, want 1 entry of 10 bytes", form, sum, err)
 		}
 		for mode, want := range map[fs.FileMode]fs.FileMode{0: 0o644, 0o4777: 0o755, 0o600: 0o600} {
 			stage := newStage(t)
-			err = Unpack(t.Context(), bytes.NewReader(content), form, File{Name: "tool.linux", Mode: mode}, stage, sum)
+			err = Unpack(t.Context(), Packed{bytes.NewReader(content), form, File{Name: "tool.linux", Mode: mode}}, stage, sum)
 			if err != nil {
 				t.Fatalf("%s: %v", form, err)
 			}
@@ -237,7 +244,7 @@ func TestUnpackSingleFile(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"", ".", "..", "a/b", "/a", "a/", "a\nb"} {
-		err := Unpack(t.Context(), bytes.NewReader(text), Plain, File{Name: name}, newStage(t), Totals{1, 10})
+		err := Unpack(t.Context(), Packed{bytes.NewReader(text), Raw, File{Name: name}}, newStage(t), Totals{1, 10})
 		if !errors.Is(err, ErrInvalid) {
 			t.Errorf("name %q: got %v, want a refusal", name, err)
 		}
@@ -260,7 +267,7 @@ func TestZstdWindow(t *testing.T) {
 		if err := z.Close(); err != nil {
 			t.Fatal(err)
 		}
-		_, err = Scan(t.Context(), &b, TarZstd, nil)
+		_, err = Scan(t.Context(), Packed{Content: &b, Form: TarZstd}, nil)
 		hostile{refusal: refusal}.check(t, "Scan", err)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// sink is what a walker does with entries that were found sound. Names are clean, every entry's directory was passed to
-// dir before, and no name comes twice.
+// sink gets the entries that a walker accepts. Names are clean, the directory of every entry was
+// passed to dir before, and no name comes twice.
 type sink interface {
 	dir(name string) error                  // also for directories that no entry lists
 	file(e *Entry, content io.Reader) error // reads content to its end; returns its errors as they are
@@ -19,19 +19,19 @@ type sink interface {
 	finish(dirs []directory) error          // once, after all entries; parents come before their children
 }
 
-// directory is one that was made, with what the archive says about it.
+// directory is a directory that was made, with what the archive says about it.
 type directory struct {
 	name    string
 	mode    fs.FileMode // permission bits
 	modTime time.Time   // zero when no entry lists it
 }
 
-// walker reads an archive from beginning to end and judges it.
+// walker reads an archive from beginning to end and checks it.
 type walker struct {
 	stream   *stream
 	tar      *tar.Reader
 	sink     sink
-	visit    func(Entry) error
+	visit    Visit
 	most     Totals
 	sum      Totals
 	seen     seen
@@ -39,27 +39,29 @@ type walker struct {
 	dirNames int         // bytes of their names
 	parent   string      // directory of the last entry: known to exist
 	headers  int64
-	headerAt int64 // where in the tar the header of the last entry begins
+	headerAt int64       // where in the tar the header of the last entry begins
+	special  fs.FileMode // bits of its mode that are dropped
 	body     body
 }
 
-// walk passes all of the archive to a sink, and every entry of a tar to visit before that. It refuses to exceed most.
-func walk(ctx context.Context, r io.Reader, form Form, file File, most Totals, to sink, visit func(Entry) error) (Totals, error) {
-	s, err := newStream(ctx, r, form)
+// walk passes the whole archive to a sink, and every entry of a tar to visit before. It refuses
+// what exceeds most.
+func walk(ctx context.Context, p Packed, most Totals, to sink, visit Visit) (Totals, error) {
+	s, err := newStream(ctx, p.Content, p.Form)
 	if err != nil {
 		return Totals{}, err
 	}
 	defer s.close()
 	w := newWalker(s, to, most, visit)
-	if form.Tree() {
+	if p.Form.Tree() {
 		err = w.tree()
 	} else {
-		err = w.single(file)
+		err = w.single(p.File)
 	}
 	return w.sum, err
 }
 
-func newWalker(s *stream, to sink, most Totals, visit func(Entry) error) *walker {
+func newWalker(s *stream, to sink, most Totals, visit Visit) *walker {
 	w := &walker{stream: s, sink: to, visit: visit, seen: newSeen(0)}
 	w.most = Totals{Entries: min(most.Entries, maxEntries), Bytes: min(most.Bytes, maxBytes)}
 	w.body = body{w: w}
@@ -87,15 +89,15 @@ func (w *walker) tree() error {
 	}
 }
 
-// begin makes the top directory known.
+// begin records the top directory.
 func (w *walker) begin() {
 	w.dirs = append(w.dirs, directory{name: ".", mode: permissions})
 	w.seen.add(".", 0)
 	w.parent = "."
 }
 
-// next reads the header that begins at offset from. ErrInsecurePath, which depends on the program's settings, is left
-// to cleanName, which is stricter.
+// next reads the header that begins at offset from. ErrInsecurePath, which depends on the program's
+// settings, is left to cleanName, which is stricter.
 func (w *walker) next(from int64) (*tar.Header, error) {
 	w.stream.limit = from + maxHeader
 	h, err := w.tar.Next()
@@ -110,7 +112,8 @@ func (w *walker) next(from int64) (*tar.Header, error) {
 }
 
 func (w *walker) header(h *tar.Header) error {
-	// Headers are counted besides the things they make: a directory may be listed again without making anything.
+	// Headers are counted besides the things they make: a directory may be listed again without
+	// making anything.
 	if w.headers++; w.headers > 2*maxEntries {
 		return invalid("it has more than %d entries", maxEntries)
 	}
@@ -124,13 +127,15 @@ func (w *walker) header(h *tar.Header) error {
 	if err != nil {
 		return err
 	}
+	w.special = h.FileInfo().Mode() & (fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)
 	if e.Mode.IsDir() {
 		return w.directory(&e)
 	}
 	return w.leaf(&e)
 }
 
-// directory takes an entry that is one. A directory may be listed twice, or after what is in it: the last word counts.
+// directory takes an entry that is a directory. A directory may be listed twice, or after what is
+// in it; the last entry counts.
 func (w *walker) directory(e *Entry) error {
 	k, found := w.seen.find(e.Name)
 	if found && k < 0 {
@@ -154,7 +159,7 @@ func (w *walker) directory(e *Entry) error {
 	return nil
 }
 
-// leaf takes an entry that has nothing in it: a file or a link.
+// leaf takes an entry that is not a directory: a file or a link.
 func (w *walker) leaf(e *Entry) error {
 	if err := w.parents(e.Name); err != nil {
 		return err
@@ -183,8 +188,8 @@ func (w *walker) leaf(e *Entry) error {
 	return w.sink.file(e, &w.body)
 }
 
-// parents sees to it that the directory of name exists. Every part of it has to be a directory of this archive: going
-// through a symlink is refused even where it stays inside.
+// parents makes sure that the directory of name exists. Every part of it has to be a directory of
+// this archive: a symlink is refused even if it stays inside.
 func (w *walker) parents(name string) error {
 	dir, _ := split(name)
 	if dir == w.parent {
@@ -234,7 +239,7 @@ func (w *walker) checkLink(e *Entry) error {
 	return nil
 }
 
-// count adds what is about to be made, before anything of it is written.
+// count adds an entry to the sum, before any of it is written.
 func (w *walker) count(name string, size int64) error {
 	if w.sum.Entries >= w.most.Entries {
 		return invalid("%q: it unpacks to more than %d entries", name, w.most.Entries)
@@ -247,11 +252,13 @@ func (w *walker) count(name string, size int64) error {
 	return nil
 }
 
-func (w *walker) show(e *Entry) error {
+func (w *walker) show(e *Entry) (err error) {
 	if w.visit == nil {
 		return nil
 	}
-	return w.visit(*e)
+	w.body.beginning = w.body.beginning[:0]
+	w.body.head, err = w.visit(Visited{*e, w.special})
+	return err
 }
 
 // single reads an archive that is one file.
@@ -277,7 +284,8 @@ func (w *walker) single(f File) error {
 
 func roundUp(n int64) int64 { return (n + blockSize - 1) &^ (blockSize - 1) }
 
-// entries passes the entries of an index to the sink, in the place of a tar's. Files have no content.
+// entries passes the entries of an index to the sink, as tree does with those of a tar. Files have
+// no content.
 func (w *walker) entries(entries []IndexEntry) error {
 	w.begin()
 	w.body = body{w: w, r: strings.NewReader("")}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/archive"
+	"github.com/rhettg/ftl/ftl/catalog"
 	"github.com/rhettg/ftl/ftl/host"
 	"github.com/rhettg/ftl/ftl/master"
 	"github.com/rhettg/ftl/revision"
@@ -22,11 +23,11 @@ import (
 
 // extensions are what the forms are called by.
 var extensions = map[archive.Form]string{
-	archive.Tar: "tar", archive.TarGzip: "tgz", archive.TarZstd: "tar.zst", archive.Gzip: "gz", archive.Zstd: "zst", archive.Plain: "txt",
+	archive.Tar: "tar", archive.TarGzip: "tgz", archive.TarZstd: "tar.zst", archive.Gzip: "gz", archive.Zstd: "zst", archive.Raw: "txt",
 }
 
-// way is a place for one archive: a bucket in a directory, and a host beside
-// what must stay as it is.
+// way is a place for one archive: a bucket in a directory, and a host beside what must stay as it
+// is.
 type way struct {
 	testing.TB
 	bucket   store.Bucket
@@ -53,7 +54,7 @@ func newWay(t testing.TB) *way {
 func (w *way) sync() error {
 	h := &host.Host{
 		Root: w.root, Keep: 5, Command: "ftl sync", Warn: w.Logf,
-		Open: func(context.Context) (store.Bucket, error) { return w.bucket, nil },
+		Open: func(context.Context) (*catalog.Catalog, error) { return &catalog.Catalog{Bucket: w.bucket}, nil },
 	}
 	return h.Sync(w.Context(), nil, host.SyncOptions{})
 }
@@ -94,8 +95,8 @@ func isRefused(err error) bool {
 	return ok && failure.Kind == ftl.Refused
 }
 
-// TestHostileAtSpool spools each row. What is refused leaves nothing in the
-// bucket; what is accepted arrives on a host as GNU tar would have unpacked it.
+// TestHostileAtSpool spools each row. What is refused leaves nothing in the bucket; what is
+// accepted arrives on a host as GNU tar would have unpacked it.
 func TestHostileAtSpool(t *testing.T) {
 	for _, asIs := range []bool{false, true} {
 		for _, row := range archive.HostileRows() {
@@ -106,7 +107,7 @@ func TestHostileAtSpool(t *testing.T) {
 					t.Fatal(err)
 				}
 				files := archive.OpenFiles(t)
-				m := &master.Master{Bucket: w.bucket, By: "ops@build1", Warn: t.Logf}
+				m := &master.Master{Bucket: &catalog.Catalog{Bucket: w.bucket}, By: "ops@build1", Warn: t.Logf}
 				_, err := m.Spool(t.Context(), path, master.SpoolOptions{AsIs: asIs})
 				if got := archive.OpenFiles(t); got != files {
 					t.Errorf("%d files are open, want %d", got, files)
@@ -141,8 +142,7 @@ func (w *way) arrives(row archive.HostileRow) {
 	archive.CheckAsGNU(w, trees[0], row)
 }
 
-// manifest says that all is well with an archive, and pins an index where there
-// is one.
+// manifest says that all is well with an archive, and pins an index where there is one.
 func manifest(r revision.Revision, extension string, form archive.Form, packed []byte, totals archive.Totals, index []byte) []byte {
 	var text strings.Builder
 	fmt.Fprintf(&text, "ftl manifest 1\npackage: %s\nid: %s\narchive: %s.%s\nform: %s\nfile: tool.%s\nmode: 0644\n",
@@ -155,8 +155,8 @@ func manifest(r revision.Revision, extension string, form archive.Form, packed [
 	return append([]byte(text.String()+"\n"), index...)
 }
 
-// syncByHand puts an archive with its manifest into a bucket, as somebody would
-// who can write to it but has no ftl, and syncs a host.
+// syncByHand puts an archive with its manifest into a bucket, as somebody would who can write to it
+// but has no ftl, and syncs a host.
 func (w *way) syncByHand(extension string, form archive.Form, packed []byte, totals archive.Totals, index []byte) error {
 	w.Helper()
 	r, err := revision.Parse("tool.2026112100000aa")
@@ -174,13 +174,13 @@ func (w *way) syncByHand(extension string, form archive.Form, packed []byte, tot
 	return err
 }
 
-// TestHostileAtSync puts each row into the bucket with a manifest that says that
-// it is fine: the host believes none of it.
+// TestHostileAtSync puts each row into the bucket with a manifest that says that it is fine: the
+// host believes none of it.
 func TestHostileAtSync(t *testing.T) {
 	for _, row := range archive.HostileRows() {
 		t.Run(row.Name, func(t *testing.T) {
 			w := newWay(t)
-			totals, err := archive.Scan(t.Context(), bytes.NewReader(row.Content), row.Form, nil)
+			totals, err := archive.Scan(t.Context(), archive.Packed{Content: bytes.NewReader(row.Content), Form: row.Form}, nil)
 			if err != nil {
 				totals = archive.Totals{Entries: 3, Bytes: 1 << 20}
 			}
@@ -197,12 +197,12 @@ func TestHostileAtSync(t *testing.T) {
 	}
 }
 
-// ofTheTar are the rows, by the first word of their names, that are about what
-// stands between or after the entries of a tar: an index can't say it.
+// ofTheTar are the rows, by the first word of their names, that are about what stands between or
+// after the entries of a tar: an index can't say it.
 var ofTheTar = []string{"20", "27", "39", "40", "43", "PAX", "dialect:"}
 
-// TestHostileIndexAtSync writes each row into an index by hand, as far as an
-// index can say it, and pins it in a manifest.
+// TestHostileIndexAtSync writes each row into an index by hand, as far as an index can say it, and
+// pins it in a manifest.
 func TestHostileIndexAtSync(t *testing.T) {
 	tried := 0
 	for _, row := range archive.HostileRows() {

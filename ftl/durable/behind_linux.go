@@ -12,8 +12,8 @@ import (
 // behindStep is how many bytes are written between two syncs, at least.
 const behindStep = 16 << 20
 
-// Behind has the kernel write a tree to disk while the tree is made, so that
-// SyncTree has less to wait for at its end.
+// Behind has the kernel write a tree to disk while the tree is made, so that SyncTree has less to
+// wait for at its end.
 type Behind struct {
 	due     chan struct{} // a sync is, once the one under way has ended
 	ended   chan struct{}
@@ -22,9 +22,9 @@ type Behind struct {
 	close   func() error
 }
 
-// WriteBehind begins to write behind who makes the tree under root.
-func WriteBehind(root string) (*Behind, error) {
-	dir, err := os.Open(root)
+// WriteBehind begins to write behind who makes the tree in a directory.
+func WriteBehind(in *os.Root, name string) (*Behind, error) {
+	dir, err := in.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func WriteBehind(root string) (*Behind, error) {
 		if err == nil || errors.Is(err, unix.ENOSYS) { // SyncTree has another way then
 			return nil
 		}
-		return fmt.Errorf("sync the file system of %s: %w", root, err)
+		return fmt.Errorf("sync the file system of %s: %w", name, err)
 	})
 	b.close = dir.Close
 	return b, nil
@@ -52,8 +52,8 @@ func writeBehind(sync func() error) *Behind {
 	return b
 }
 
-// Wrote says how many bytes the tree has by now. Several goroutines may call it
-// at once, but not together with End.
+// Wrote says how many bytes the tree has by now. Several goroutines may call it at once, but not
+// together with End.
 func (b *Behind) Wrote(total int64) {
 	last := b.written.Load()
 	if total < last+behindStep || !b.written.CompareAndSwap(last, total) {
@@ -65,9 +65,8 @@ func (b *Behind) Wrote(total int64) {
 	}
 }
 
-// End returns once nothing is under way any more. The kernel tells of a failure
-// to write back once, so after an error of End the tree is not on disk, whatever
-// SyncTree says of it.
+// End returns once nothing is under way any more. The kernel tells of a failure to write back once,
+// so after an error of End the tree is not on disk, whatever SyncTree says of it.
 func (b *Behind) End() error {
 	close(b.due)
 	<-b.ended

@@ -2,11 +2,13 @@
 
 package durable
 
+import "os"
+
 // Behind does nothing where there is no call that syncs a file system.
 type Behind struct{}
 
 // WriteBehind begins nothing.
-func WriteBehind(root string) (*Behind, error) { return &Behind{}, nil }
+func WriteBehind(in *os.Root, name string) (*Behind, error) { return &Behind{}, nil }
 
 // Wrote does nothing.
 func (b *Behind) Wrote(total int64) {}

@@ -16,7 +16,7 @@ import (
 func TestWriteFileReplaces(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	for _, content := range []string{"one", "two, longer", ""} {
-		if err := durable.WriteFile(path, []byte(content), 0o644); err != nil {
+		if err := durable.WriteFile(root(t, filepath.Dir(path)), "state", []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := os.ReadFile(path); err != nil || string(got) != content {
@@ -31,24 +31,25 @@ func TestWriteFileAfterACrashedWriter(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, ".state.tmp"), []byte("half"), 0o400); err != nil {
 		t.Fatal(err)
 	}
-	if err := durable.WriteFile(filepath.Join(dir, "state"), []byte("whole"), 0o644); err != nil {
+	if err := durable.WriteFile(root(t, dir), "state", []byte("whole"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	wantNames(t, dir, "state")
 }
 
 func TestWriteFileIntoMissingDirectory(t *testing.T) {
-	err := durable.WriteFile(filepath.Join(t.TempDir(), "no", "state"), nil, 0o644)
+	err := durable.WriteFile(root(t, t.TempDir()), "no/state", nil, 0o644)
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want not exist", err)
 	}
 }
 
-// The original tool removed the link and then made the new one: whoever looked
-// between the two found no active revision.
+// The original tool removed the link and then made the new one: whoever looked between the two
+// found no active revision.
 func TestReplaceLinkIsNeverAbsent(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "current")
-	if err := durable.ReplaceLink("revs/0", link); err != nil {
+	in := root(t, filepath.Dir(link))
+	if err := durable.ReplaceLink(in, "revs/0", "current"); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan struct{})
@@ -67,7 +68,7 @@ func TestReplaceLinkIsNeverAbsent(t *testing.T) {
 		}
 	})
 	for i := range 2000 {
-		if err := durable.ReplaceLink("revs/"+string(rune('0'+i%10)), link); err != nil {
+		if err := durable.ReplaceLink(in, "revs/"+string(rune('0'+i%10)), "current"); err != nil {
 			t.Error(err)
 			break
 		}
@@ -83,7 +84,7 @@ func TestReplaceLinkAfterACrashedWriter(t *testing.T) {
 	if err := os.Symlink("revs/0", filepath.Join(dir, ".current.tmp")); err != nil {
 		t.Fatal(err)
 	}
-	if err := durable.ReplaceLink("revs/1", filepath.Join(dir, "current")); err != nil {
+	if err := durable.ReplaceLink(root(t, dir), "revs/1", "current"); err != nil {
 		t.Fatal(err)
 	}
 	if target, err := os.Readlink(filepath.Join(dir, "current")); err != nil || target != "revs/1" {
@@ -92,12 +93,30 @@ func TestReplaceLinkAfterACrashedWriter(t *testing.T) {
 	wantNames(t, dir, "current")
 }
 
+func TestRemoveLink(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "current")
+	for _, left := range []string{path, filepath.Join(dir, ".current.tmp")} {
+		if err := os.Symlink("revs/1", left); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // the second time, nothing is there
+		if err := durable.RemoveLink(root(t, dir), "current"); err != nil {
+			t.Fatal(err)
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+			t.Errorf("left over: %v, %v", entries, err)
+		}
+	}
+}
+
 func TestReplaceLinkKeepsWhatIsNoLink(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "current")
 	if err := os.Mkdir(path, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := durable.ReplaceLink("revs/1", path); err == nil {
+	if err := durable.ReplaceLink(root(t, filepath.Dir(path)), "revs/1", "current"); err == nil {
 		t.Error("a directory was replaced")
 	}
 	wantNames(t, filepath.Dir(path), "current")
@@ -111,25 +130,35 @@ func TestRenameNewRefusesWhatIsThere(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := durable.RenameNew(from, to); !errors.Is(err, fs.ErrExist) {
+	if err := durable.RenameNew(root(t, dir), "from", "to"); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("onto an empty directory: got %v, want exists", err)
 	}
 	if err := os.Remove(to); err != nil {
 		t.Fatal(err)
 	}
-	if err := durable.RenameNew(from, to); err != nil {
+	if err := durable.RenameNew(root(t, dir), "from", "to"); err != nil {
 		t.Error(err)
 	}
 	wantNames(t, dir, "to")
 }
 
 func TestSyncTree(t *testing.T) {
-	if err := durable.SyncTree(t.TempDir()); err != nil {
+	if err := durable.SyncTree(root(t, t.TempDir()), "."); err != nil {
 		t.Error(err)
 	}
-	if err := durable.SyncTree(filepath.Join(t.TempDir(), "no")); !errors.Is(err, fs.ErrNotExist) {
+	if err := durable.SyncTree(root(t, t.TempDir()), "no"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("of a missing directory: got %v, want not exist", err)
 	}
+}
+
+func root(t *testing.T, dir string) *os.Root {
+	t.Helper()
+	in, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close() })
+	return in
 }
 
 func wantNames(t *testing.T, dir string, want ...string) {
@@ -149,7 +178,7 @@ func wantNames(t *testing.T, dir string, want ...string) {
 
 func TestWriteBehind(t *testing.T) {
 	dir := t.TempDir()
-	b, err := durable.WriteBehind(dir)
+	b, err := durable.WriteBehind(root(t, dir), ".")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +194,7 @@ func TestWriteBehind(t *testing.T) {
 	if err := b.End(); err != nil {
 		t.Errorf("End: %v", err)
 	}
-	if _, err := durable.WriteBehind(filepath.Join(dir, "missing")); !errors.Is(err, fs.ErrNotExist) && runtime.GOOS == "linux" {
+	if _, err := durable.WriteBehind(root(t, dir), "missing"); !errors.Is(err, fs.ErrNotExist) && runtime.GOOS == "linux" {
 		t.Errorf("of a missing directory: got %v, want ErrNotExist", err)
 	}
 }

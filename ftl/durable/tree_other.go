@@ -2,13 +2,11 @@
 
 package durable
 
-import "syscall"
+import "os"
 
-const noFollow = syscall.O_NOFOLLOW
-
-// SyncTree makes everything under root durable, names, bytes and modes.
-func SyncTree(root string) error { return syncEach(root) }
+// SyncTree makes everything in a directory durable, names, bytes and modes.
+func SyncTree(in *os.Root, name string) error { return syncEach(in, name) }
 
 // RenameNew renames from to a name that must not be there yet; otherwise the
 // error satisfies fs.ErrExist and nothing has changed.
-func RenameNew(from, to string) error { return renameChecked(from, to) }
+func RenameNew(in *os.Root, from, to string) error { return renameChecked(in, from, to) }

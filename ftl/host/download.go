@@ -9,45 +9,45 @@ import (
 
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/archive"
-	"github.com/rhettg/ftl/ftl/master"
+	"github.com/rhettg/ftl/ftl/catalog"
 	"github.com/rhettg/ftl/store"
 )
 
 // unpackWhole makes a tree in stage of an archive that has no index: it is
 // copied to a file, verified as a whole, and then unpacked.
-func (p *pkg) unpackWhole(ctx context.Context, bucket store.Bucket, manifest master.Manifest, stage string) (err error) {
+func (s *syncing) unpackWhole(ctx context.Context, bucket *catalog.Catalog, manifest catalog.Manifest, stage string) (err error) {
 	packed := stage + ".part"
-	defer func() { err = errors.Join(err, removeAll(packed)) }()
-	if err := p.download(ctx, bucket, manifest, packed); err != nil {
+	defer func() { err = ftl.Join(err, s.discardStaged(ctx, packed)) }()
+	if err := s.download(ctx, bucket, manifest, packed); err != nil {
 		return err
 	}
-	return p.step(manifest.Revision, ftl.Unpack, func() error { return p.unpack(ctx, manifest, packed, stage) })
+	return s.step(manifest.Revision, ftl.Unpack, func() error { return s.unpack(ctx, manifest, packed, stage) })
 }
 
 // download copies the archive to a file, and makes sure that it is the one that
 // the manifest names. Wrong bytes are asked for once more, as a proxy on the
 // way may have spoiled them, and so is an archive that changed meanwhile.
-func (p *pkg) download(ctx context.Context, bucket store.Bucket, manifest master.Manifest, path string) error {
-	err := p.downloadOnce(ctx, bucket, manifest, path)
+func (s *syncing) download(ctx context.Context, bucket *catalog.Catalog, manifest catalog.Manifest, path string) error {
+	err := s.downloadOnce(ctx, bucket, manifest, path)
 	if errors.Is(err, archive.ErrInvalid) || errors.Is(err, store.ErrPrecondition) {
-		err = p.downloadOnce(ctx, bucket, manifest, path)
+		err = s.downloadOnce(ctx, bucket, manifest, path)
 	}
 	return err
 }
 
-func (p *pkg) downloadOnce(ctx context.Context, bucket store.Bucket, manifest master.Manifest, path string) error {
+func (s *syncing) downloadOnce(ctx context.Context, bucket *catalog.Catalog, manifest catalog.Manifest, path string) error {
 	body, err := openArchive(ctx, bucket, manifest, store.GetOptions{})
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := s.Files.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
 	hash := sha256.New()
-	size, err := io.Copy(io.MultiWriter(f, hash), io.LimitReader(p.watched(manifest.Revision, ftl.Fetch, body, manifest.Size), manifest.Size+1))
-	if err := errors.Join(err, f.Close()); err != nil {
+	size, err := io.Copy(io.MultiWriter(f, hash), io.LimitReader(s.watched(manifest.Revision, ftl.Fetch, body, manifest.Size), manifest.Size+1))
+	if err := ftl.Join(err, f.Close()); err != nil {
 		return err
 	}
 	if size != manifest.Size {
@@ -60,30 +60,30 @@ func (p *pkg) downloadOnce(ctx context.Context, bucket store.Bucket, manifest ma
 }
 
 // unpack makes the tree of a verified archive in stage.
-func (p *pkg) unpack(ctx context.Context, manifest master.Manifest, packed, stage string) error {
-	f, err := os.Open(packed)
+func (s *syncing) unpack(ctx context.Context, manifest catalog.Manifest, packed, stage string) error {
+	f, err := s.Files.OpenFile(packed, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	root, err := openStage(stage)
+	root, err := s.openStage(stage)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
 	file := archive.File{Name: archive.FileName(manifest.File, manifest.Form), Mode: manifest.Mode}
-	return archive.Unpack(ctx, p.watched(manifest.Revision, ftl.Unpack, f, manifest.Size), manifest.Form, file, root, manifest.Unpacked)
+	return archive.Unpack(ctx, archive.Packed{Content: s.watched(manifest.Revision, ftl.Unpack, f, manifest.Size), Form: manifest.Form, File: file}, root, manifest.Unpacked)
 }
 
 // openStage opens the directory that a tree is made in, and gives it the mode
 // that it has unless the archive says otherwise.
-func openStage(stage string) (*os.Root, error) {
-	root, err := os.OpenRoot(stage)
+func (s *syncing) openStage(stage string) (*os.Root, error) {
+	root, err := s.Files.OpenRoot(stage)
 	if err != nil {
 		return nil, err
 	}
 	if err := root.Chmod(".", 0o755); err != nil {
-		return nil, errors.Join(err, root.Close())
+		return nil, ftl.Join(err, root.Close())
 	}
 	return root, nil
 }

@@ -7,53 +7,58 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/archive"
-	"github.com/rhettg/ftl/ftl/durable"
-	"github.com/rhettg/ftl/ftl/master"
+	"github.com/rhettg/ftl/ftl/catalog"
 	"github.com/rhettg/ftl/revision"
 	"github.com/rhettg/ftl/store"
 )
 
 // fetch puts the tree of r into revs, complete and on disk.
-func (p *pkg) fetch(ctx context.Context, bucket store.Bucket, r revision.Revision) (master.Manifest, error) {
-	manifest, seekable, err := master.ReadSeekable(ctx, bucket, r)
+func (s *syncing) fetch(ctx context.Context, from source, r revision.Revision) (catalog.Manifest, error) {
+	manifest, seekable, err := from.Seekable(ctx, r)
 	if errors.Is(err, fs.ErrNotExist) {
 		return manifest, fmt.Errorf("%w: %w", errNotInBucket, err)
+	}
+	if err == nil {
+		err = from.checkManifest(manifest)
 	}
 	if err != nil {
 		return manifest, refusedIfInvalid(err)
 	}
-	if err := p.checkSpace(manifest, seekable == nil); err != nil {
+	if err := s.checkSpace(manifest, seekable == nil); err != nil {
 		return manifest, err
 	}
-	stage := filepath.Join(p.stage(), r.ID()+"."+rand.Text())
-	if err := os.Mkdir(stage, 0o700); err != nil {
+	if err := s.checkPlace(r); err != nil {
+		return manifest, err
+	}
+	stage := filepath.Join(s.Stage(), r.ID()+"."+rand.Text())
+	if err := s.Files.Mkdir(stage, 0o700); err != nil {
 		return manifest, err
 	}
 	if seekable == nil {
-		err = p.unpackWhole(ctx, bucket, manifest, stage)
+		err = s.unpackWhole(ctx, from.Catalog, manifest, stage)
 	} else {
-		err = p.step(r, ftl.Unpack, func() error { return p.restore(ctx, bucket, manifest, seekable.Index, stage) })
+		err = s.step(r, ftl.Unpack, func() error { return s.restore(ctx, from.Catalog, manifest, seekable.Index, stage) })
 	}
 	if err == nil {
-		err = p.place(r, stage)
+		err = s.place(ctx, r, stage)
 	}
 	if err != nil {
-		return manifest, errors.Join(refusedIfInvalid(err), removeAll(stage))
+		return manifest, ftl.Join(refusedIfInvalid(err), s.discardStaged(ctx, stage))
 	}
+	s.keepManifest(manifest)
 	if seekable != nil {
-		p.keepIndex(r, seekable.Encoded)
+		s.keepIndex(r, seekable.Encoded)
 	}
 	return manifest, nil
 }
 
 // openArchive reads the archive, or a part of it. One that is missing, or of
 // another size than the manifest says, is not a fault of the bucket.
-func openArchive(ctx context.Context, bucket store.Bucket, manifest master.Manifest, part store.GetOptions) (io.ReadCloser, error) {
+func openArchive(ctx context.Context, bucket *catalog.Catalog, manifest catalog.Manifest, part store.GetOptions) (io.ReadCloser, error) {
 	body, object, err := bucket.Get(ctx, manifest.Archive, part)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ftl.Errorf(ftl.NotFound, "spool it again", "the bucket has the manifest of %s, but not its archive %s", manifest.Revision, manifest.Archive)
@@ -62,14 +67,14 @@ func openArchive(ctx context.Context, bucket store.Bucket, manifest master.Manif
 		return nil, err
 	}
 	if object.Size != manifest.Size {
-		return nil, errors.Join(otherArchive(manifest, "it has %d bytes instead of %d", object.Size, manifest.Size), body.Close())
+		return nil, ftl.Join(otherArchive(manifest, "it has %d bytes instead of %d", object.Size, manifest.Size), body.Close())
 	}
 	return body, nil
 }
 
 // otherArchive says that the archive in the bucket is not the one that was
 // spooled.
-func otherArchive(manifest master.Manifest, format string, args ...any) error {
+func otherArchive(manifest catalog.Manifest, format string, args ...any) error {
 	return fmt.Errorf("%w: %s is not what was spooled: %s", archive.ErrInvalid, manifest.Archive, fmt.Sprintf(format, args...))
 }
 
@@ -82,19 +87,30 @@ func refusedIfInvalid(err error) error {
 	return ftl.Errorf(ftl.Refused, "nothing of it was kept; spool it again, and find out who changed it", "%w", err)
 }
 
+// checkPlace refuses to fetch a revision of which an earlier removal has left something in its place.
+func (s *syncing) checkPlace(r revision.Revision) error {
+	last := s.ReadLeftovers()
+	for _, known := range last.Trees {
+		if known.Tree == s.Below(s.RevisionDir(r)) && s.CheckTree(r) == nil {
+			return known.Err()
+		}
+	}
+	return nil
+}
+
 // place gives a staged tree its name in revs. A tree of that name that is not
 // ready is what an interrupted run or a failed post-sync has left. It goes by
 // way of the stage, which this command owns, so that it is gone at its end.
-func (p *pkg) place(r revision.Revision, stage string) error {
-	if err := durable.SyncTree(stage); err != nil {
+func (s *syncing) place(ctx context.Context, r revision.Revision, stage string) error {
+	if err := s.Files.SyncTree(stage); err != nil {
 		return err
 	}
 	old := stage + ".old"
-	if err := p.moveTree(r, old); err != nil {
+	if err := s.moveTree(ctx, r, old); err != nil {
 		return err
 	}
-	if err := durable.RenameNew(stage, p.revisionDir(r)); err != nil {
+	if err := s.Files.RenameNew(stage, s.RevisionDir(r)); err != nil {
 		return err
 	}
-	return errors.Join(durable.SyncDir(p.revs()), durable.SyncDir(p.stage()), removeAll(old))
+	return ftl.Join(s.Files.SyncDir(s.Revs()), s.Files.SyncDir(s.Stage()), s.discardStaged(ctx, old))
 }

@@ -9,10 +9,10 @@ import (
 // What an interrupted sync has left under a revision's name is gone when the
 // next one ends, not one later.
 func TestPlaceLeavesNothingOfAnOlderTree(t *testing.T) {
-	p := newPackage(t)
+	p := &syncing{holding{pkg: newPackage(t)}}
 	r := letter(t, "a")
-	stage := filepath.Join(p.stage(), "new")
-	for dir, file := range map[string]string{p.revisionDir(r): "old", stage: "new"} {
+	stage := filepath.Join(p.Stage(), "new")
+	for dir, file := range map[string]string{p.RevisionDir(r): "old", stage: "new"} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -20,16 +20,16 @@ func TestPlaceLeavesNothingOfAnOlderTree(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := p.place(r, stage); err != nil {
+	if err := p.place(t.Context(), r, stage); err != nil {
 		t.Fatal(err)
 	}
-	for dir, want := range map[string]int{p.stage(): 0, p.trash(): 0, p.revisionDir(r): 1} {
+	for dir, want := range map[string]int{p.Stage(): 0, p.Trash(): 0, p.RevisionDir(r): 1} {
 		entries, err := os.ReadDir(dir)
 		if err != nil || len(entries) != want {
 			t.Errorf("%s has %v, %v, want %d entries", dir, entries, err, want)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(p.revisionDir(r), "new")); err != nil {
+	if _, err := os.Stat(filepath.Join(p.RevisionDir(r), "new")); err != nil {
 		t.Error(err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/ftl/host/tree"
 )
 
 func TestLogLinesThatAreNotWholeArePassedOver(t *testing.T) {
@@ -24,7 +25,7 @@ func TestLogLinesThatAreNotWholeArePassedOver(t *testing.T) {
 	}
 	for _, test := range tests {
 		var got []string
-		for _, line := range parseLog([]byte(test.text)) {
+		for _, line := range tree.ParseLog([]byte(test.text)) {
 			got = append(got, string(line.Name))
 		}
 		if strings.Join(got, " ") != test.want {
@@ -54,7 +55,7 @@ func TestJumpIsOneEntryUnlessEveryHookIsWanted(t *testing.T) {
 		{"a hook's own step", ftl.Failure, false, false},
 	}
 	for _, test := range tests {
-		line := logLine{Name: test.name, State: test.state}
+		line := tree.LogLine{Name: test.name, State: test.state}
 		if got, withOutput := tells(line, false), tells(line, true); got != test.want || withOutput != test.withOutput {
 			t.Errorf("%s %s: got %v, and %v with output", test.name, test.state, got, withOutput)
 		}

@@ -5,93 +5,103 @@ import (
 	"time"
 
 	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/ftl/host/tree"
+	"github.com/rhettg/ftl/hooks"
 	"github.com/rhettg/ftl/revision"
 )
-
-// Hold is a person's wish that sync leaves alone what is active.
-type Hold struct {
-	By     string    `json:"by"`
-	At     time.Time `json:"at"`
-	Reason string    `json:"reason,omitempty"`
-}
-
-// String says who holds a package, since when, and why.
-func (h Hold) String() string {
-	text := "held"
-	if h.By != "" {
-		text += " by " + h.By
-	}
-	text += " since " + clock(h.At)
-	if h.Reason != "" {
-		text += ": " + h.Reason
-	}
-	return text
-}
-
-// clock is how a time is shown to people.
-func clock(t time.Time) string { return t.Local().Format(time.DateTime) }
 
 // Hold makes sync fetch what is new but leave the links and what runs alone,
 // until Unhold. A jump that was interrupted is still ended, and one by hand
 // works. To hold a package again replaces who, when and why.
 func (h *Host) Hold(ctx context.Context, name revision.Package, reason string) error {
-	p := h.open(name)
-	return p.changeState(ctx, func(st *state) error {
-		st.Hold = &Hold{By: h.User, At: time.Now(), Reason: reason}
-		if err := p.writeState(st); err != nil {
-			return err
-		}
-		p.report(ftl.Event{Step: ftl.Hold, State: ftl.Success, Message: reason})
-		return nil
+	p, reason := h.open(name), hooks.Harmless(reason) // it ends on terminals
+	defer p.Close()
+	if h.DryRun {
+		return p.rehearseChange(func(d *rehearsal) { d.tell(revision.Revision{}, ftl.Hold, reason) })
+	}
+	return p.changeState(ctx, func(l *locked) error {
+		task := l.begins(revision.Revision{}, ftl.Hold)
+		l.State.Hold = &tree.Hold{By: hooks.Harmless(h.User), At: time.Now(), Reason: reason}
+		err := l.WriteState()
+		task.End(reason, err)
+		return err
 	})
 }
 
-// Unhold ends a hold: the next sync follows the master again. Where there is no
-// hold, there is nothing to do.
+// Unhold ends a hold: the next sync follows the master again, unless somebody has jumped by hand
+// meanwhile, which it says. Where there is no hold, there is nothing to do.
 func (h *Host) Unhold(ctx context.Context, name revision.Package) error {
 	p := h.open(name)
-	return p.changeState(ctx, func(st *state) error {
-		if st.Hold == nil {
-			h.report(ftl.Event{Time: time.Now(), Package: name, Step: ftl.Unhold, State: ftl.Success, Message: "was not held"})
+	defer p.Close()
+	if h.DryRun {
+		return p.rehearseChange(func(d *rehearsal) {
+			if d.state.Hold != nil {
+				d.tell(revision.Revision{}, ftl.Unhold, "was "+d.state.Hold.String())
+			}
+		})
+	}
+	return p.changeState(ctx, func(l *locked) error {
+		if l.State.Hold == nil {
+			ftl.Begin(l.tellCaller, ftl.Event{Step: ftl.Unhold}).End("was not held", nil)
 			return nil
 		}
-		was := *st.Hold
-		st.Hold = nil
-		if err := p.writeState(st); err != nil {
-			return err
+		task, was := l.begins(revision.Revision{}, ftl.Unhold), *l.State.Hold
+		l.State.Hold = nil
+		err := l.WriteState()
+		task.End("was "+was.String(), err)
+		if err == nil {
+			l.sayByHand()
 		}
-		p.report(ftl.Event{Step: ftl.Unhold, State: ftl.Success, Message: "was " + was.String()})
-		return nil
+		return err
 	})
+}
+
+// sayByHand tells who ends a hold that sync goes on to leave alone what somebody has jumped to.
+func (l *locked) sayByHand() {
+	cur, err := l.Links()
+	blessed := l.State.Seen.Revision
+	if _, rejected := l.State.Rejected[blessed]; err != nil || rejected || blessed == (revision.Revision{}) || blessed == cur.Current || l.State.Seen.After(l.State.Acted) {
+		return
+	}
+	l.host.warn("%s: somebody jumped to %s by hand, which stands until a revision is blessed anew; to follow the master: ftl jump %s", l.Name, cur.Current, blessed)
 }
 
 // changeState calls f for a command that changes nothing but the state. It does
 // not wait for a download.
-func (p *pkg) changeState(ctx context.Context, f func(*state) error) error {
+func (p *pkg) changeState(ctx context.Context, f func(*locked) error) error {
 	if err := p.begin(); err != nil {
 		return err
 	}
-	return p.withLock(ctx, patience{wait: p.host.lockWait()}, func(*lock) error {
-		st, err := p.readState()
-		if err != nil {
-			return err
-		}
-		if st.Removed {
+	return p.withLock(ctx, tree.Patience{Wait: p.host.lockWait()}, func(l *locked) error {
+		if l.State.Removed {
 			return p.removedError()
 		}
-		return f(st)
+		return f(l)
 	})
+}
+
+// rehearseChange shows what changeState would do.
+func (p *pkg) rehearseChange(show func(*rehearsal)) error {
+	d, err := p.rehearse(mendsNothing)
+	if err != nil {
+		return err
+	}
+	if d.state.Removed {
+		return p.removedError()
+	}
+	show(d)
+	return nil
 }
 
 // removedError is the error of a package of which only the shared directory was
 // kept.
 func (p *pkg) removedError() error {
-	return ftl.Errorf(ftl.NotFound, "to subscribe again: ftl sync "+p.name.String(), "%s was removed from this host", p.name)
+	return ftl.Errorf(ftl.NotFound, "to subscribe again: ftl sync "+p.Name.String(), "%s was removed from this host", p.Name)
 }
 
 // sayHeld tells a person who syncs by hand why nothing comes of it.
 func (p *pkg) sayHeld() {
-	if st, err := p.readState(); err == nil && st.Hold != nil {
-		p.host.warn("%s is %s; to go on: ftl unhold %s", p.name, st.Hold, p.name)
+	if st, err := p.ReadState(); err == nil && st.Hold != nil {
+		p.host.warn("%s is %s; to go on: ftl unhold %s", p.Name, st.Hold, p.Name)
 	}
 }

@@ -8,12 +8,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/hooks"
 )
 
 func TestBrokenDiskIsNoFailureOfTheHook(t *testing.T) {
 	p := newPackage(t)
-	run := hookRun{name: hooks.PostSync, of: letter(t, "a")}
+	run := hookRun{name: ftl.PostSync, of: letter(t, "a")}
 	for _, test := range []struct {
 		err  error
 		want bool
@@ -24,7 +25,7 @@ func TestBrokenDiskIsNoFailureOfTheHook(t *testing.T) {
 		{fmt.Errorf("record process 7: %w", unix.EIO), false},
 		{unix.ENOSPC, false},
 	} {
-		if got := hookFailed(p.hookError(run, test.err)); got != test.want {
+		if got := hookFailed((holding{pkg: p}).hookError(run, test.err)); got != test.want {
 			t.Errorf("%v: got %v, want %v", test.err, got, test.want)
 		}
 	}

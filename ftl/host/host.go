@@ -22,17 +22,18 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/ftl/catalog"
+	"github.com/rhettg/ftl/hooks"
 	"github.com/rhettg/ftl/revision"
-	"github.com/rhettg/ftl/store"
 )
 
 // Host changes the tree under Root. Root is required; a zero duration is the
@@ -48,7 +49,9 @@ type Host struct {
 	HookTimeout  time.Duration
 	CheckTimeout time.Duration // of all tries of a check
 	LockWait     time.Duration
-	Delay        time.Duration // how old a blessing has to be before sync acts on it
+	HookEnv      hooks.Inheritance // what hooks get of ftl's own environment
+	Delay        time.Duration     // how old a blessing has to be before sync acts on it
+	Membership   Membership        // of the fleet
 
 	// DryRun makes every method only tell what it would do, as steps that are
 	// planned: it changes nothing, and takes no lock.
@@ -56,11 +59,11 @@ type Host struct {
 
 	// Open returns the bucket. It is called only where the bucket is needed,
 	// and is nil where there is none.
-	Open func(context.Context) (store.Bucket, error)
+	Open func(context.Context) (*catalog.Catalog, error)
 
 	Report     func(ftl.Event)                  // nil: nobody listens
 	Warn       func(format string, args ...any) // nil: nobody listens
-	Progress   func(Progress)                   // called often, by several goroutines at once; nil: nobody listens
+	Progress   func(ftl.Progress)               // called often, by several goroutines at once; nil: nobody listens
 	HookOutput io.Writer                        // gets the annotated lines of the hooks; nil: only the log does
 }
 
@@ -76,72 +79,76 @@ const (
 // directories in Root whose name is a package's. Anything else there is left
 // alone.
 func (h *Host) Packages() ([]revision.Package, error) {
-	entries, err := os.ReadDir(h.Root)
-	if err != nil {
-		return nil, rootError(h.Root, err)
-	}
-	var packages []revision.Package
-	for _, entry := range entries {
-		pkg, err := revision.ParsePackage(entry.Name())
-		if err != nil {
-			continue
-		}
-		if info, err := os.Stat(filepath.Join(h.Root, entry.Name())); err != nil || !info.IsDir() { // a link to one counts
-			continue
-		}
-		if !h.open(pkg).isRemoved() {
-			packages = append(packages, pkg)
-		}
-	}
-	return packages, nil
+	packages, _, err := h.packages()
+	return packages, err
 }
 
-// Listed is a revision as a list shows it.
-type Listed struct {
-	Revision         revision.Revision
-	Active, Previous bool
+// packages returns also the directories that are not named like one.
+func (h *Host) packages() (packages []revision.Package, misnamed []string, err error) {
+	packages, misnamed, err = h.subscriptions()
+	packages = slices.DeleteFunc(packages, func(name revision.Package) bool {
+		p := h.open(name)
+		defer p.Close()
+		return p.IsRemoved()
+	})
+	return packages, misnamed, err
 }
 
 // Revisions returns the ready revisions of a package, oldest first. It takes no
 // lock and changes nothing.
-func (h *Host) Revisions(pkg revision.Package) ([]Listed, error) {
+func (h *Host) Revisions(pkg revision.Package) ([]catalog.Listed, error) {
 	p := h.open(pkg)
+	defer p.Close()
 	if err := p.mustExist(); err != nil {
 		return nil, err
 	}
-	st, err := p.readState()
+	st, err := p.ReadState()
 	if err != nil {
 		return nil, err
 	}
 	if st.Removed {
 		return nil, p.removedError()
 	}
-	links, err := p.links()
+	links, err := p.shown(st)
 	if err != nil {
 		return nil, err
 	}
-	var listed []Listed
-	for _, r := range st.readyRevisions() {
-		listed = append(listed, Listed{r, r == links.current, r == links.previous})
+	var listed []catalog.Listed
+	for _, r := range st.ReadyRevisions() {
+		one := catalog.NewListed(r, r == links.Current, r == links.Previous)
+		if _, rejected := st.Rejected[r]; rejected && !one.Active {
+			one.State = catalog.ListedRejected
+		}
+		listed = append(listed, one)
 	}
 	return listed, nil
 }
 
 // mustExist makes an error of a package that the host is not subscribed to.
 func (p *pkg) mustExist() error {
-	info, err := os.Stat(p.dir)
+	info, err := os.Stat(p.Dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if _, rootErr := os.Stat(p.host.Root); rootErr != nil {
 			return rootError(p.host.Root, rootErr)
 		}
-		return ftl.Errorf(ftl.NotFound, "to subscribe: mkdir "+quoted(p.dir), "this host is not subscribed to %s", p.name)
+		return ftl.Errorf(ftl.NotFound, p.subscribeHint(), "this host is not subscribed to %s", p.Name)
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return ftl.Errorf(ftl.NotFound, "move it out of the way, then: mkdir "+quoted(p.dir), "%s is not a directory", p.dir)
+		return ftl.Errorf(ftl.NotFound, "move it out of the way, then: mkdir "+quoted(p.Dir), "%s is not a directory", p.Dir)
 	}
-	return nil
+	return p.RefuseUnsafe(p.Files.Err())
+}
+
+// subscribeHint says what helps where there is no such package on the host: the name of one that is
+// like it, as it is likely to be a typo.
+func (p *pkg) subscribeHint() string {
+	packages, err := p.host.Packages()
+	if nearest, found := revision.Nearest(p.Name, packages); err == nil && found {
+		return fmt.Sprintf("did you mean %s? What there is: ftl list", nearest)
+	}
+	return "what there is: ftl list; to subscribe: mkdir " + quoted(p.Dir)
 }
 
 func rootError(root string, err error) error {
@@ -155,12 +162,7 @@ func rootError(root string, err error) error {
 }
 
 // quoted makes one word of a path, for a hint that is typed into a shell.
-func quoted(path string) string {
-	if !strings.ContainsAny(path, " \t\n'\"$`\\*?[]{}()<>|&;#~!") {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
-}
+func quoted(path string) string { return ftl.Quoted(path) }
 
 func (h *Host) report(event ftl.Event) {
 	if h.Report != nil {

@@ -7,22 +7,17 @@ import (
 	"time"
 
 	"github.com/rhettg/ftl/ftl"
-	"github.com/rhettg/ftl/hooks"
+	"github.com/rhettg/ftl/ftl/catalog"
+	"github.com/rhettg/ftl/ftl/host/tree"
 	"github.com/rhettg/ftl/revision"
 )
-
-// A jump goes through these phases:
-//
-//	pre-jump(new) → un-jump(old) → previous and current flip → post-jump(new) → check(new)
-//
-// and back, when a revision that ships a check does not pass it (revert.go).
-// Each is written into the state before it begins, so that the next command
-// after a crash takes the jump up in the phase where it was. A hook may
-// therefore run more than once for a jump, but never not at all.
 
 // JumpOptions are the choices of Jump and JumpBack.
 type JumpOptions struct {
 	Interrupt bool // end the hook that another ftl is in, instead of waiting for it
+	Force     bool // go on although pre-jump says "not now"
+	// Params are what the revision's hooks are told; nil are those that it has.
+	Params catalog.Params
 }
 
 // Jump activates r on this host, and fetches it first where it is not ready. To
@@ -30,20 +25,32 @@ type JumpOptions struct {
 // then that runs again. What a manual jump chose stands until the master
 // changes.
 func (h *Host) Jump(ctx context.Context, r revision.Revision, opts JumpOptions) error {
-	return h.open(r.Package()).manualJump(ctx, opts, reasonJump, func(links) (revision.Revision, error) {
-		return r, nil
-	})
+	p := h.open(r.Package())
+	defer p.Close()
+	asked := request{to: r, reason: tree.ReasonJump, JumpOptions: opts}
+	return p.manualJump(ctx, asked, func(tree.Links) (revision.Revision, error) { return r, nil })
 }
 
 // JumpBack activates the previous revision. Twice is back where one was.
 func (h *Host) JumpBack(ctx context.Context, name revision.Package, opts JumpOptions) error {
-	return h.open(name).manualJump(ctx, opts, reasonJumpBack, func(links links) (revision.Revision, error) {
-		if links.previous == (revision.Revision{}) {
-			return links.previous, ftl.Errorf(ftl.NotFound, "jump to a revision by its name; ftl list "+name.String()+" shows them",
-				"%s has no previous revision on this host", name)
+	p := h.open(name)
+	defer p.Close()
+	return p.manualJump(ctx, request{reason: tree.ReasonJumpBack, JumpOptions: opts}, func(saw tree.Links) (revision.Revision, error) {
+		if saw.Previous == (revision.Revision{}) {
+			return saw.Previous, p.noPrevious()
 		}
-		return links.previous, nil
+		return saw.Previous, nil
 	})
+}
+
+// noPrevious is the error of a jump-back where nothing is previous. A jump that was
+// interrupted is still to be ended: the hint says how.
+func (p *pkg) noPrevious() error {
+	hint := "jump to a revision by its name; ftl list " + p.Name.String() + " shows them"
+	if st, err := p.ReadState(); err == nil && st.Jump.Interrupted() && st.Jump.From != (revision.Revision{}) {
+		hint = "a jump was interrupted in " + string(st.Jump.Phase) + "; to go on with it: ftl jump " + st.Jump.To.String() + "; or to stay: ftl jump " + st.Jump.From.String()
+	}
+	return ftl.Errorf(ftl.NotFound, hint, "%s has no previous revision on this host", p.Name)
 }
 
 // notReadyError says that a revision has to be fetched first.
@@ -51,25 +58,35 @@ type notReadyError struct{ revision revision.Revision }
 
 func (e *notReadyError) Error() string { return e.revision.String() + " is not ready on this host" }
 
-func (p *pkg) manualJump(ctx context.Context, opts JumpOptions, reason reason, choose func(links) (revision.Revision, error)) error {
+// request is what a person asks for.
+type request struct {
+	JumpOptions
+	to     revision.Revision
+	reason tree.Reason
+	saw    tree.Links // when it was asked
+}
+
+func (p *pkg) manualJump(ctx context.Context, asked request, choose func(tree.Links) (revision.Revision, error)) error {
 	if p.host.DryRun {
-		return p.dryJump(ctx, choose)
+		return p.rehearseJump(ctx, asked, choose)
 	}
 	if err := p.begin(); err != nil {
 		return err
 	}
-	// Where to is settled by what the person sees now. While we wait for the
-	// lock, somebody else may jump, or a jump be turned back.
-	saw, err := p.linksToBe()
-	if err != nil {
+	wait := tree.Patience{Wait: p.host.lockWait(), Interrupt: asked.Interrupt}
+	if err := p.MendLinks(ctx, wait); err != nil {
 		return err
 	}
-	to, err := choose(saw)
-	if err != nil {
+	// Where to is settled by what list shows now. While we wait for the lock,
+	// somebody else may jump, or a jump be turned back.
+	var err error
+	if asked.saw, err = p.expected(); err != nil {
 		return err
 	}
-	patience := patience{p.host.lockWait(), opts.Interrupt}
-	err = p.withLock(ctx, patience, func(l *lock) error { return p.manualJumpLocked(ctx, l, reason, saw, to) })
+	if asked.to, err = choose(asked.saw); err != nil {
+		return err
+	}
+	err = p.withLockMending(ctx, wait, func(l *locked) error { return l.manualJump(ctx, asked) })
 	missing, ok := errors.AsType[*notReadyError](err)
 	if !ok {
 		return err
@@ -78,285 +95,187 @@ func (p *pkg) manualJump(ctx context.Context, opts JumpOptions, reason reason, c
 		return p.notHere(missing)
 	}
 
-	syncing, err := p.lock(ctx, syncLock, patience)
+	held, err := p.lock(ctx, tree.SyncLock, wait)
 	if err != nil {
 		return err
 	}
-	if err := p.obtainByName(ctx, syncing, missing.revision); err != nil {
-		return errors.Join(err, syncing.release())
+	s := &syncing{holding{p, held}}
+	if err := s.obtainByName(ctx, missing.revision, asked.Params); err != nil {
+		return ftl.Join(err, held.Release())
 	}
 	// Nobody may remove it again before the jump, so that lock is kept until
 	// the other one is held.
-	err = p.withLock(ctx, patience, func(l *lock) error {
-		return errors.Join(syncing.release(), p.manualJumpLocked(ctx, l, reason, saw, to))
+	err = p.withLockMending(ctx, wait, func(l *locked) error {
+		return ftl.Join(held.Release(), l.manualJump(ctx, asked))
 	})
-	return errors.Join(err, syncing.release())
+	return ftl.Join(err, held.Release())
 }
 
-// linksToBe returns the links, as they will be once a jump that was interrupted
-// in the middle is taken up.
-func (p *pkg) linksToBe() (links, error) {
-	now, err := p.links()
+func (p *pkg) rehearseJump(ctx context.Context, asked request, choose func(tree.Links) (revision.Revision, error)) error {
+	d, err := p.rehearse(mendsAll)
 	if err != nil {
-		return links{}, err
-	}
-	st, err := p.readState()
-	if errors.Is(err, errState) { // it will be set aside
-		return now, nil
-	}
-	if err != nil {
-		return links{}, err
-	}
-	if f := st.Jump; f != nil && f.Phase != phasePreJump && f.From != (revision.Revision{}) {
-		return links{current: f.To, previous: f.From}, nil
-	}
-	return now, nil
-}
-
-// startAnew runs post-jump, and what follows it, of the active revision again.
-func (p *pkg) startAnew(ctx context.Context, l *lock, st *state, links links, reason reason) error {
-	if st.Jump == nil {
-		st.Jump = &flight{To: links.current, Previous: links.previous, Phase: phasePostJump, Reason: reason, Started: time.Now()}
-	}
-	st.Jump.Tries, st.Jump.Rounds = 0, 0
-	if err := p.retryPostJump(ctx, l, st); err != nil {
 		return err
 	}
-	p.report(ftl.Event{Revision: links.current, Step: ftl.Flip, State: ftl.Success, Message: "its post-jump has run again"})
-	return nil
+	saw := d.state.Jump.Shown(d.cur)
+	if _, busy := p.AtWork(tree.ChangeLock); busy {
+		saw = d.state.Jump.Leaves(saw)
+	}
+	if asked.to, err = choose(saw); err != nil {
+		return err
+	}
+	return d.jumpByHand(ctx, asked)
+}
+
+// expected returns the links that a person has in mind who asks for a jump: what
+// list shows. Where another ftl is in the middle of a jump, they are as that jump
+// leaves them, since by then this one's turn has come.
+func (p *pkg) expected() (tree.Links, error) {
+	st, err := p.ReadState()
+	if errors.Is(err, tree.ErrState) { // it will be set aside
+		return p.Links()
+	}
+	if err != nil || st.Removed {
+		return tree.Links{}, err
+	}
+	shown, err := p.shown(st)
+	if _, busy := p.AtWork(tree.ChangeLock); err != nil || !busy {
+		return shown, err
+	}
+	return st.Jump.Leaves(shown), nil
+}
+
+// standing returns the links as they are shown, and where no jump was interrupted, without a current
+// whose revision is gone.
+func (p *pkg) standing(st *tree.State) (tree.Links, error) {
+	if st.Jump.Interrupted() {
+		return p.shown(st)
+	}
+	return p.Present()
+}
+
+// shown returns the links as people are told of them.
+func (p *pkg) shown(st *tree.State) (tree.Links, error) {
+	now, err := p.Links()
+	return st.Jump.Shown(now), err
 }
 
 // notHere is the error of a revision that can't be fetched, as there is no
 // bucket.
 func (p *pkg) notHere(missing *notReadyError) error {
-	return ftl.Errorf(ftl.NotFound, "set FTL_BUCKET to fetch it; ftl list "+p.name.String()+" shows what is here", "%w", missing)
+	return ftl.Errorf(ftl.NotFound, "set FTL_BUCKET to fetch it; ftl list "+p.Name.String()+" shows what is here", "%w", missing)
 }
 
-// begin makes sure that the package's tree may be changed by this process.
-func (p *pkg) begin() error {
+// mayChange makes sure that the package's tree may be changed by this process.
+func (p *pkg) mayChange() error {
 	if err := p.mustExist(); err != nil {
 		return err
 	}
-	if err := p.checkOwner(); err != nil {
+	if err := p.checkAlone(); err != nil {
 		return err
 	}
-	if err := p.refuseInsideHook(syncLock, changeLock); err != nil {
+	safe, err := p.CheckOwner()
+	if err != nil {
 		return err
 	}
-	if err := p.prepare(); err != nil {
+	p.Files.Close()
+	p.Files = safe
+	if err := p.checkMount(); err != nil {
 		return err
 	}
-	p.cutLogs()
+	return p.RefuseInsideHook(tree.SyncLock, tree.ChangeLock)
+}
+
+// begin makes the tree ready for a command that changes it.
+func (p *pkg) begin() error {
+	if err := p.mayChange(); err != nil {
+		return err
+	}
+	if err := p.Prepare(); err != nil {
+		return err
+	}
+	p.CutLogs()
 	return nil
 }
 
-// withLock calls f with the lock that owns the links and the state.
-func (p *pkg) withLock(ctx context.Context, patience patience, f func(*lock) error) error {
-	l, err := p.lock(ctx, changeLock, patience)
+func (l *locked) manualJump(ctx context.Context, asked request) error {
+	if err := l.endRemoval(); err != nil {
+		return err
+	}
+	shown, err := l.shown(l.State)
 	if err != nil {
 		return err
 	}
-	return errors.Join(f(l), l.release())
-}
-
-func (p *pkg) manualJumpLocked(ctx context.Context, l *lock, reason reason, saw links, to revision.Revision) error {
-	st, err := p.readOrAdoptState()
-	if err != nil {
-		return err
-	}
-	if err := p.rollForward(ctx, l, st); err != nil {
-		return err
-	}
-	links, err := p.links()
-	switch {
-	case err != nil:
-		return err
-	case to == links.current && (st.Jump != nil || st.Inconsistent != ""):
-		st.overrule()
-		return p.startAnew(ctx, l, st, links, reason)
-	case reason == reasonJumpBack && to != links.current && saw.current != links.current:
+	to := asked.to
+	if asked.reason == tree.ReasonJumpBack && to != shown.Current && asked.saw.Current != shown.Current {
 		return ftl.Errorf(ftl.Refused, "look at it, then say where to: ftl jump REVISION",
-			"%s was active when you asked to go back to %s, and now %s is", saw.current, to, links.current)
-	case to == links.current:
-		st.overrule()
-		p.report(ftl.Event{Revision: to, Step: ftl.Flip, State: ftl.Success, Message: "is already active"})
-		return p.writeState(st)
-	case !st.isReady(to) || p.checkTree(to) != nil:
-		return &notReadyError{to}
+			"%s was active when you asked to go back to %s, and now %s is", asked.saw.Current, to, shown.Current)
 	}
-	return p.jump(ctx, l, st, links, flight{To: to, Reason: reason})
-}
-
-// jump begins a new jump, in the place of an older one that may be in flight.
-func (p *pkg) jump(ctx context.Context, l *lock, st *state, links links, f flight) error {
-	if err := p.checkTree(f.To); err != nil {
-		return err
-	}
-	f.From, f.Previous, f.Started = links.current, links.previous, time.Now()
-	st.Jump = &f
-	st.Removed = false
-	delete(st.Rejected, f.To) // who asks for it again means it
-	if err := p.enter(st, phasePreJump); err != nil {
-		return err
-	}
-	return p.fly(ctx, l, st, false)
-}
-
-// fly is travel, and notes in the log what came of it.
-func (p *pkg) fly(ctx context.Context, l *lock, st *state, recovery bool) error {
-	f, began := *st.Jump, time.Now()
-	err := p.travel(ctx, l, st, recovery)
-	if notNow(err) { // which is told once, and not at every sync
-		return err
-	}
-	event := ftl.Event{Revision: f.To, Step: stepJump, State: ftl.Success}
-	if f.Phase != phasePreJump {
-		event.Message = "taken up in " + string(f.Phase)
-	}
-	if err != nil {
-		event.State, event.Message = ftl.Failure, err.Error()
-	}
-	p.note(event, details{from: f.From, reason: f.Reason, took: time.Since(began)})
-	return err
-}
-
-// travel takes the jump in flight from the phase that it is in to its end. Without
-// an error the state has no jump in flight any more; with one, it tells how far
-// the jump went. After an un-jump that failed the jump goes on: a broken old
-// script must not block the fix.
-func (p *pkg) travel(ctx context.Context, l *lock, st *state, recovery bool) error {
-	f := st.Jump
-	var unJumpFailed error
-	for st.Jump != nil {
-		hook := hookRun{old: f.From, new: f.To, reason: f.Reason, attempt: f.Tries, recovery: recovery}
-		recovery = false
-		switch f.Phase {
-		case phasePreJump:
-			hook.name, hook.of = hooks.PreJump, f.To
-			if err := p.runHook(ctx, l, st, hook); err != nil {
-				return p.dropJump(st, err)
+	for {
+		cur, err := l.standing(l.State)
+		if err != nil {
+			return err
+		}
+		switch moveByHand(l.State, cur, asked, l.usable) {
+		case dropInterrupted:
+			err = l.drop()
+		case undoInterrupted:
+			err = l.undo()
+		case recordFlip:
+			err = l.recordFlip()
+		case finishInterrupted:
+			if err = l.rollForward(ctx); err == nil && l.State.Jump.Interrupted() {
+				err = fmt.Errorf("the jump to %s did not get beyond %s", l.State.Jump.To, l.State.Jump.Phase)
 			}
-			if err := p.enter(st, phaseUnJump); err != nil {
-				return err
-			}
-		case phaseUnJump:
-			hook.name, hook.of = hooks.UnJump, f.From
-			if f.From != (revision.Revision{}) {
-				unJumpFailed = p.runHook(ctx, l, st, hook)
-			}
-			if interrupted(unJumpFailed) || diskFailed(unJumpFailed) { // it is still to run
-				return unJumpFailed
-			}
-			if err := p.enter(st, phaseSwap); err != nil {
-				return err
-			}
-		case phaseSwap:
-			if err := p.swap(st); err != nil {
-				return err
-			}
-		case phasePostJump:
-			hook.name, hook.of = hooks.PostJump, f.To
-			if err := p.afterPostJump(st, p.runHook(ctx, l, st, hook)); err != nil {
-				return errors.Join(unJumpFailed, err)
-			}
-		case phaseCheck:
-			if err := p.afterCheck(st, p.runCheck(ctx, l, st, hook, f.To)); err != nil {
-				return errors.Join(unJumpFailed, err)
-			}
-		case phaseRevertUnJump, phaseRevertSwap, phaseRevertPostJump, phaseRevertCheck:
-			return errors.Join(unJumpFailed, p.revert(ctx, l, st, hook))
-		default:
-			return fmt.Errorf("the state has a jump in the phase %q, which this ftl does not know", f.Phase)
+		case takeOver:
+			return l.takeOver(ctx, asked)
+		case startActive:
+			l.State.Overrule()
+			l.tellAsked(asked)
+			return l.startAnew(ctx, cur, asked.reason)
+		case confirmActive:
+			l.State.Overrule()
+			l.tellAtOnce(to, ftl.Flip, "is already active")
+			return l.WriteState()
+		case fetchFirst:
+			return &notReadyError{to}
+		case beginJump:
+			l.tellAsked(asked)
+			return l.jump(ctx, cur, tree.Transition{To: to, Reason: asked.reason, Force: asked.Force}, l.State.Ready[to].Params)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return unJumpFailed
 }
 
-// enter notes that a phase begins.
-func (p *pkg) enter(st *state, phase phase) error {
-	st.Jump.Phase, st.Jump.Tries = phase, 1
-	if phase == phasePostJump {
-		st.Jump.Rounds++
+// tellAsked notes the parameters that a person gives; without any, those of before stay.
+func (l *locked) tellAsked(asked request) {
+	if asked.Params != nil {
+		l.State.Tell(asked.to, asked.Params)
 	}
-	return p.writeState(st)
 }
 
-// dropJump ends a jump that pre-jump refused: nothing has changed.
-func (p *pkg) dropJump(st *state, cause error) error {
-	f := st.Jump
-	st.Jump = nil
-	if !interrupted(cause) && !notNow(cause) && !diskFailed(cause) {
-		st.fail(f.To, hooks.PreJump, cause, time.Now())
-	}
-	if err := p.writeState(st); err != nil {
-		return fmt.Errorf("%w, after %v", err, cause) // and not "not now", which is no error for sync
-	}
-	return cause
-}
-
-// swap flips the links. From here on the entry that asked for the jump is done
-// with, and so is every one that a manual jump overrules.
-func (p *pkg) swap(st *state) error {
-	f := st.Jump
-	to := links{current: f.To, previous: f.From}
-	if f.From == (revision.Revision{}) {
-		to.previous = f.Previous
-	}
-	p.report(ftl.Event{Revision: f.To, Step: ftl.Flip, State: ftl.Running})
-	if err := p.flip(to); err != nil {
+// jump begins a new jump, in the place of an older one that has flipped the links. Where it is dropped,
+// that goes on, after the error of pre-jump, which is the first of those that are returned.
+func (l *locked) jump(ctx context.Context, from tree.Links, t tree.Transition, params catalog.Params) error {
+	if err := l.CheckTree(t.To); err != nil {
 		return err
 	}
-	was := ""
-	if f.From != (revision.Revision{}) {
-		was = "was " + f.From.String()
+	st := l.State
+	st.Tell(t.To, params)
+	t.From, t.Previous, t.Started = from.Current, from.Previous, time.Now()
+	if t.From == (revision.Revision{}) && t.Previous == t.To { // where current was lost
+		t.Previous = revision.Revision{}
 	}
-	p.report(ftl.Event{Revision: f.To, Step: ftl.Flip, State: ftl.Success, Message: was})
-	if f.Mark == (mark{}) {
-		st.overrule()
-	} else if f.Mark.after(st.Acted) {
-		st.Acted = f.Mark
+	t.Unfinished = st.Jump.LeftToDo()
+	st.Jump = &t
+	delete(st.Rejected, t.To) // who asks for it again means it
+	if err := l.enter(tree.PhasePreJump); err != nil {
+		return err
 	}
-	st.succeed(f.To, hooks.PreJump)
-	return p.enter(st, phasePostJump)
-}
-
-// afterPostJump decides how the jump goes on. A post-jump that failed sends a
-// revision with a check back; without one the jump stays in flight, until it is
-// tried again or superseded.
-func (p *pkg) afterPostJump(st *state, failed error) error {
-	switch {
-	case interrupted(failed):
-		return failed
-	case failed != nil && p.mayRevert(st) && !diskFailed(failed):
-		return p.reject(st, failed)
-	case failed != nil:
-		st.Jump.Failed, st.Jump.Output = failed.Error(), outputOf(failed)
-		return errors.Join(failed, p.writeState(st))
-	case p.shipsCheck(st, st.Jump.To):
-		return p.enter(st, phaseCheck)
+	err := l.advanceAndNote(ctx, false)
+	if left := t.Unfinished; left != nil && st.Jump == left {
+		err = ftl.Join(err, l.resume(ctx))
 	}
-	return p.land(st)
-}
-
-// afterCheck decides likewise.
-func (p *pkg) afterCheck(st *state, failed error) error {
-	switch {
-	case interrupted(failed):
-		return failed
-	case failed != nil && p.mayRevert(st) && !diskFailed(failed):
-		return p.reject(st, failed)
-	case failed != nil: // the first jump has nothing to go back to
-		st.Jump.Failed, st.Jump.Output = failed.Error(), outputOf(failed)
-		st.Jump.Phase, st.Jump.Tries = phasePostJump, max(st.Jump.Rounds, 1)
-		return errors.Join(failed, p.writeState(st))
-	}
-	return p.land(st)
-}
-
-// land ends a jump that has done all it should.
-func (p *pkg) land(st *state) error {
-	delete(st.Rejected, st.Jump.To)
-	st.Inconsistent = ""
-	st.Jump = nil
-	return p.writeState(st)
+	return err
 }

@@ -13,13 +13,13 @@ import (
 func TestEveryChangeCutsALongLog(t *testing.T) {
 	p := newPackage(t)
 	long := bytes.Repeat([]byte("{\"name\":\"jump\",\"state\":\"success\"}\n"), 2*hooks.DefaultLogLimit/35)
-	if err := os.WriteFile(p.activityLog(), long, 0o600); err != nil {
+	if err := os.WriteFile(p.ActivityLog(), long, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.host.Hold(t.Context(), p.name, "a reason"); err != nil {
+	if err := p.host.Hold(t.Context(), p.Name, "a reason"); err != nil {
 		t.Fatal(err)
 	}
-	info, err := os.Stat(p.activityLog())
+	info, err := os.Stat(p.ActivityLog())
 	if err != nil || info.Size() > hooks.DefaultLogLimit {
 		t.Errorf("the log has %d bytes, %v", info.Size(), err)
 	}

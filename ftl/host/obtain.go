@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/rhettg/ftl/ftl"
-	"github.com/rhettg/ftl/ftl/durable"
-	"github.com/rhettg/ftl/ftl/master"
-	"github.com/rhettg/ftl/hooks"
+	"github.com/rhettg/ftl/ftl/catalog"
+	"github.com/rhettg/ftl/ftl/host/tree"
 	"github.com/rhettg/ftl/revision"
-	"github.com/rhettg/ftl/store"
 )
 
 // How a revision becomes ready. The order is what makes a crash at any point
@@ -22,9 +21,10 @@ import (
 
 // obtainByName is obtain for a revision that may not be in the bucket, or that
 // somebody has made ready since it was looked for.
-func (p *pkg) obtainByName(ctx context.Context, l *lock, r revision.Revision) error {
-	st, err := p.readState()
-	if err != nil || st.isReady(r) && p.checkTree(r) == nil {
+func (s *syncing) obtainByName(ctx context.Context, r revision.Revision, params catalog.Params) error {
+	p := s.pkg
+	st, err := p.ReadState()
+	if err != nil || st.IsReady(r) && p.CheckTree(r) == nil {
 		return err
 	}
 	bucket, err := p.host.Open(ctx)
@@ -33,14 +33,17 @@ func (p *pkg) obtainByName(ctx context.Context, l *lock, r revision.Revision) er
 	}
 	// What was blessed before is overruled by the jump, what is blessed later is
 	// not: so look now, while the bucket is at hand.
-	marker, err := master.ReadMarker(ctx, bucket, p.name)
+	marker, err := bucket.Marker(ctx, p.Name)
 	if err != nil {
 		return err
 	}
-	if _, err := p.see(ctx, marker); err != nil {
+	if err := p.noteNewest(ctx, st, marker); err != nil {
 		return err
 	}
-	err = p.obtain(ctx, l, bucket, r)
+	if params == nil {
+		params = marker.Params(r)
+	}
+	err = s.obtain(ctx, source{bucket, marker}, r, params)
 	if errors.Is(err, errNotInBucket) {
 		return p.nowhere(r)
 	}
@@ -49,84 +52,79 @@ func (p *pkg) obtainByName(ctx context.Context, l *lock, r revision.Revision) er
 
 // nowhere is the error of a revision that is neither here nor in the bucket.
 func (p *pkg) nowhere(r revision.Revision) error {
-	return ftl.Errorf(ftl.NotFound, "see what there is: ftl list --master "+p.name.String(), "neither this host nor the bucket has %s", r)
+	return ftl.Errorf(ftl.NotFound, "what there is: ftl list --master "+p.Name.String(), "neither this host nor the bucket has %s", r)
 }
 
 // errNotInBucket says that the bucket has no manifest of a revision.
 var errNotInBucket = errors.New("it is not in the bucket")
 
 // obtain makes r ready, under the sync lock.
-func (p *pkg) obtain(ctx context.Context, l *lock, bucket store.Bucket, r revision.Revision) error {
-	var manifest master.Manifest
-	err := p.step(r, ftl.Fetch, func() (err error) {
-		manifest, err = p.fetch(ctx, bucket, r)
+func (s *syncing) obtain(ctx context.Context, from source, r revision.Revision, params catalog.Params) error {
+	var manifest catalog.Manifest
+	err := s.step(r, ftl.Fetch, func() (err error) {
+		manifest, err = s.fetch(ctx, from, r)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("fetch %s: %w", r, err)
 	}
-	return p.makeReady(ctx, l, r, ready{File: !manifest.Form.Tree()})
+	return s.step(r, ftl.Ready, func() error {
+		return s.makeReady(ctx, r, tree.Ready{File: !manifest.Form.Tree(), Manifest: manifest.Digest, Params: params})
+	})
 }
 
 // step tells of a step when it begins and when it has ended.
-func (p *pkg) step(r revision.Revision, step ftl.Step, do func() error) error {
-	p.report(ftl.Event{Revision: r, Step: step, State: ftl.Running})
-	began := time.Now()
+func (p *teller) step(r revision.Revision, step ftl.Step, do func() error) error {
+	task := p.begins(r, step)
 	err := do()
-	event := ftl.Event{Revision: r, Step: step, State: ftl.Success}
-	if err != nil {
-		event.State, event.Message = ftl.Failure, err.Error()
-	}
-	p.reportAs(event, details{took: time.Since(began)})
+	task.End("", err)
 	return err
 }
 
 // makeReady runs post-sync in the place where the revision will stay, since
 // what it makes may hold its own path.
-func (p *pkg) makeReady(ctx context.Context, l *lock, r revision.Revision, how ready) error {
+func (s *syncing) makeReady(ctx context.Context, r revision.Revision, how tree.Ready) error {
+	p := s.pkg
 	p.postSync.Lock() // of several revisions that are fetched at once, one at a time
 	defer p.postSync.Unlock()
-	st, err := p.readState()
+	st, err := p.ReadState()
 	if err != nil {
 		return err
 	}
-	run := hookRun{name: hooks.PostSync, of: r, new: r, reason: reasonSync, attempt: 1}
-	if last := st.failure(r, hooks.PostSync); last != nil {
+	run := hookRun{name: ftl.PostSync, of: r, new: r, reason: tree.ReasonSync, attempt: 1, params: how.Params}
+	if last := st.Failures.Of(r, ftl.PostSync); last != nil {
 		run.attempt += last.Count
 	}
-	st.Ready[r] = how // for the hook's sake, in memory only
-	if err := p.runHook(ctx, l, st, run); err != nil {
+	if err := s.runPostSync(ctx, run, how); err != nil {
 		if interrupted(err) || diskFailed(err) {
 			return err
 		}
-		return errors.Join(err, p.update(ctx, p.patiently(), func(st *state) { st.fail(r, hooks.PostSync, err, time.Now()) }))
+		return ftl.Join(err, p.update(ctx, p.patiently(), func(st *tree.State) { st.Fail(r, ftl.PostSync, err, time.Now()) }))
 	}
 	// What the hook wrote has to be on disk before the mark is.
-	if err := durable.SyncTree(p.revisionDir(r)); err != nil {
+	if err := p.Files.SyncTree(p.RevisionDir(r)); err != nil {
 		return err
 	}
-	err = p.update(ctx, p.patiently(), func(st *state) {
+	return p.update(ctx, p.patiently(), func(st *tree.State) {
 		how.Since = time.Now()
 		st.Ready[r] = how
-		st.succeed(r, hooks.PostSync)
-		st.succeed(r, wrongContent)
+		st.Succeed(r, ftl.PostSync)
+		st.Succeed(r, ftl.Fetch)
+		st.Removals.NoteCame()
 	})
-	if err == nil {
-		p.report(ftl.Event{Revision: r, Step: ftl.Ready, State: ftl.Success})
-	}
-	return err
 }
 
-// update changes the state under its lock.
-func (p *pkg) update(ctx context.Context, wait time.Duration, change func(*state)) error {
-	return p.withLock(ctx, patience{wait: wait}, func(*lock) error {
-		st, err := p.readState()
-		if err != nil {
-			return err
-		}
-		change(st)
-		return p.writeState(st)
-	})
+func (s *syncing) runPostSync(ctx context.Context, run hookRun, how tree.Ready) error {
+	if how.File { // one file has no hooks
+		return nil
+	}
+	if err := s.runHook(ctx, run); err != nil {
+		return err
+	}
+	if err := s.CheckTree(run.of); errors.Is(err, fs.ErrNotExist) {
+		return ftl.Errorf(ftl.HookFailed, "its output: "+s.HookLog(run.of, run.name), "%s of %s has deleted the revision", run.name, run.of)
+	}
+	return nil
 }
 
 // patiently is how long to wait for the lock with something that took long to

@@ -1,10 +1,12 @@
 package host
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/rhettg/ftl/ftl/host/tree"
 	"github.com/rhettg/ftl/revision"
 )
 
@@ -18,6 +20,8 @@ func TestDecide(t *testing.T) {
 		current, before  string
 		keep             int
 		fetch, remove    string
+		jump, exceed     string
+		removable        int // 0 is all
 	}{
 		{name: "nothing at all", keep: 5},
 		{name: "never blessed: the newest, newest first", bucket: "abcdef", keep: 3, fetch: "fed"},
@@ -32,6 +36,7 @@ func TestDecide(t *testing.T) {
 		{name: "the active is not in the bucket", bucket: "ac", local: "ac", active: "b", previous: "a", keep: 0},
 
 		{name: "purged", bucket: "bc", local: "abc", keep: 5, remove: "a"},
+		{name: "purged, though it is the marker's previous", bucket: "bc", local: "abc", active: "b", previous: "a", keep: 5, remove: "a"},
 		{name: "beyond keep, oldest first", bucket: "abcd", local: "abcd", keep: 2, remove: "ab"},
 		{name: "not ready and not wanted", bucket: "abcd", local: "Abcd", keep: 3, remove: "a"},
 		{name: "the newest of the bucket stay, also before the active", bucket: "abcd", local: "abcd", active: "d", keep: 3, remove: "a"},
@@ -41,8 +46,9 @@ func TestDecide(t *testing.T) {
 
 		{name: "an empty listing", local: "abcdef", current: "f", keep: 1},
 		{name: "a listing without the active", bucket: "def", local: "abcdef", active: "a", current: "f", keep: 1},
-		{name: "never more than five", bucket: "h", local: "abcdefgh", keep: 1, remove: "abcde"},
-		{name: "or half", bucket: "n", local: "abcdefghijklmn", keep: 1, remove: "abcdefg"},
+		{name: "a jump is about them", bucket: "def", local: "abcdef", keep: 1, jump: "ad", remove: "bce"},
+		{name: "more than may go", bucket: "h", local: "abcdefgh", keep: 1, removable: 5, remove: "abcde", exceed: "fg"},
+		{name: "none may go", bucket: "h", local: "fgh", keep: 1, removable: -1, exceed: "fg"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -50,14 +56,18 @@ func TestDecide(t *testing.T) {
 				bucket: letters(t, test.bucket), local: letters(t, test.local),
 				ready:  letters(t, strings.Map(onlyLower, test.local)),
 				active: letter(t, test.active), activePrevious: letter(t, test.previous),
-				links: links{letter(t, test.current), letter(t, test.before)},
-				keep:  test.keep,
+				links: tree.Links{Current: letter(t, test.current), Previous: letter(t, test.before)},
+				keep:  test.keep, jump: letters(t, test.jump),
+				removable: cmp.Or(test.removable, len(test.local)),
 			})
 			if want := letters(t, test.fetch); !slices.Equal(got.fetch, want) {
 				t.Errorf("fetch %v, want %v", got.fetch, want)
 			}
 			if want := letters(t, test.remove); !slices.Equal(got.remove, want) {
 				t.Errorf("remove %v, want %v", got.remove, want)
+			}
+			if want := letters(t, test.exceed); !slices.Equal(got.exceed, want) {
+				t.Errorf("exceed %v, want %v", got.exceed, want)
 			}
 		})
 	}
@@ -77,16 +87,4 @@ func letters(t *testing.T, names string) []revision.Revision {
 		revisions = append(revisions, letter(t, string(name)))
 	}
 	return revisions
-}
-
-func letter(t *testing.T, name string) revision.Revision {
-	t.Helper()
-	if name == "" {
-		return revision.Revision{}
-	}
-	r, err := revision.Parse("pkg." + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
 }

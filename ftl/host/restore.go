@@ -4,25 +4,26 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
+	"io/fs"
 	"path/filepath"
 
+	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/archive"
-	"github.com/rhettg/ftl/ftl/durable"
-	"github.com/rhettg/ftl/ftl/master"
+	"github.com/rhettg/ftl/ftl/catalog"
+	"github.com/rhettg/ftl/ftl/host/tree"
 	"github.com/rhettg/ftl/revision"
 	"github.com/rhettg/ftl/store"
 )
 
 // restore makes a tree in stage of a seekable archive: what a ready revision
 // has is copied from there, and the rest is fetched in parts.
-func (p *pkg) restore(ctx context.Context, bucket store.Bucket, manifest master.Manifest, index *archive.Index, stage string) error {
-	root, err := openStage(stage)
+func (s *syncing) restore(ctx context.Context, bucket *catalog.Catalog, manifest catalog.Manifest, index *archive.Index, stage string) error {
+	root, err := s.openStage(stage)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	trees, closeTrees, err := p.localTrees()
+	trees, closeTrees, err := s.localTrees()
 	if err != nil {
 		return err
 	}
@@ -30,16 +31,20 @@ func (p *pkg) restore(ctx context.Context, bucket store.Bucket, manifest master.
 	packed := func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
 		return openArchive(ctx, bucket, manifest, store.GetOptions{Offset: offset, Length: length})
 	}
-	behind, err := durable.WriteBehind(stage)
+	behind, err := s.Files.WriteBehind(stage)
 	if err != nil {
 		return err
 	}
 	watch := func(now archive.Progress) {
 		behind.Wrote(now.Written)
-		p.watch(manifest.Revision, now)
+		s.watch(manifest.Revision, now)
 	}
-	return errors.Join(archive.Restore(ctx, index, packed, root, trees, watch), behind.End())
+	return ftl.Join(archive.Restore(ctx, root, archive.Restoration{Index: index, Ranges: packed, Trees: trees, Watch: watch}), behind.End())
 }
+
+// kept are the index and the manifest of revisions, which a host keeps beside their trees. Nothing
+// depends on them: what is missing is only missed.
+type kept struct{ *tree.Tree }
 
 // maxTrees is how many ready revisions are searched for content. The active one
 // and the newest have most of it.
@@ -47,66 +52,70 @@ const maxTrees = 2
 
 // localTrees opens the ready revisions in which content may be found, the
 // active one first. One whose index was lost only is not searched.
-func (p *pkg) localTrees() (trees []archive.Tree, closeAll func(), err error) {
+func (p kept) localTrees() (trees []archive.Tree, closeAll func(), err error) {
 	closeAll = func() {
-		for _, tree := range trees {
-			tree.Dir.Close()
+		for _, have := range trees {
+			have.Dir.Close()
 		}
 	}
-	st, err := p.readState()
+	st, err := p.ReadState()
 	if err != nil {
 		return nil, closeAll, err
 	}
-	links, err := p.links()
+	links, err := p.Links()
 	if err != nil {
 		return nil, closeAll, err
 	}
-	candidates := st.readyRevisions() // oldest first
-	if st.isReady(links.current) {
-		candidates = append(candidates, links.current)
+	candidates := st.ReadyRevisions() // oldest first
+	if st.IsReady(links.Current) {
+		candidates = append(candidates, links.Current)
 	}
 	for i := len(candidates) - 1; i >= 0 && len(trees) < maxTrees; i-- {
-		if r := candidates[i]; r != links.current || i == len(candidates)-1 {
-			if tree, ok := p.openTree(r); ok {
-				trees = append(trees, tree)
+		if r := candidates[i]; r != links.Current || i == len(candidates)-1 {
+			if have, ok := p.openRevisionTree(r); ok {
+				trees = append(trees, have)
 			}
 		}
 	}
 	return trees, closeAll, nil
 }
 
-func (p *pkg) openTree(r revision.Revision) (archive.Tree, bool) {
-	encoded, err := os.ReadFile(p.indexPath(r))
+func (p kept) openRevisionTree(r revision.Revision) (archive.Tree, bool) {
+	index, err := p.readIndex(r)
 	if err != nil {
 		return archive.Tree{}, false
 	}
-	index, err := archive.DecodeIndex(encoded)
-	if err != nil {
-		return archive.Tree{}, false
-	}
-	dir, err := os.OpenRoot(p.revisionDir(r))
+	dir, err := p.Files.OpenRoot(p.RevisionDir(r))
 	if err != nil {
 		return archive.Tree{}, false
 	}
 	return archive.Tree{Dir: dir, Index: index}, true
 }
 
+func (p kept) readIndex(r revision.Revision) (*archive.Index, error) {
+	encoded, err := p.Files.ReadFile(p.indexPath(r), tree.MaxIndex)
+	if err != nil {
+		return nil, err
+	}
+	return archive.DecodeIndex(encoded)
+}
+
 // indexPath is where the index of a revision is kept for the next fetch. It
 // saves bytes and time, and nothing depends on it: what is found by it is
 // compared with the digest that the new revision's index has.
-func (p *pkg) indexPath(r revision.Revision) string {
-	return filepath.Join(p.meta(), "index", r.ID())
+func (p kept) indexPath(r revision.Revision) string {
+	return filepath.Join(p.Meta(), "index", r.ID())
 }
 
-func (p *pkg) keepIndex(r revision.Revision, encoded []byte) {
-	path := p.indexPath(r)
-	err := os.MkdirAll(filepath.Dir(path), 0o700)
-	if err == nil {
-		err = durable.ReplaceFile(path, encoded, 0o600)
+func (s *syncing) keepIndex(r revision.Revision, encoded []byte) {
+	path := s.indexPath(r)
+	err := s.Files.Mkdir(filepath.Dir(path), 0o700)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		err = s.Files.ReplaceFile(path, encoded, 0o600)
 	}
 	if err != nil {
-		p.host.warn("%s: keep the index of %s: %v", p.name, r, err)
+		s.host.warn("%s: keep the index of %s: %v", s.Name, r, err)
 	}
 }
 
-func (p *pkg) removeIndex(r revision.Revision) { os.Remove(p.indexPath(r)) }
+func (p kept) removeIndex(r revision.Revision) { p.Files.Remove(p.indexPath(r)) }

@@ -1,87 +1,75 @@
 package host
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
-	"io"
+	"time"
+	"unicode/utf8"
 
 	"github.com/rhettg/ftl/ftl"
-	"github.com/rhettg/ftl/revision"
+	"github.com/rhettg/ftl/hooks"
 )
 
-// hookSteps looks for steps in what a hook prints: a line such as
+// What a hook says of steps of its own is bounded: the length of its words, in
+// bytes, and the number of steps.
+const (
+	maxStepName    = 64
+	maxStepMessage = 4 << 10
+	maxOwnSteps    = 1000 // that go on at the same time, and have a duration in the end
+)
+
+// ownSteps returns how the steps in what a hook prints are told: a line such as
 //
 //	{"name":"migrate","state":"running","message":"12 tables"}
 //
-// is a step of the hook's own. Every other line is passed on as output.
-type hookSteps struct {
-	pkg    *pkg
-	of     revision.Revision
-	prefix []byte // of each line, as package hooks writes it
-	out    io.Writer
-}
-
-// hookOutput returns where the annotated lines of a hook go.
-func (p *pkg) hookOutput(run hookRun) io.Writer {
-	out := p.host.HookOutput
-	if out == nil {
-		out = io.Discard
-	}
-	return &hookSteps{p, run.of, fmt.Appendf(nil, "%s %s | ", run.of, run.name), out}
-}
-
-// Write takes whole lines. It copies none: a hook can print a flood of them.
-func (w *hookSteps) Write(lines []byte) (int, error) {
-	passed, next := 0, 0
-	for next < len(lines) {
-		begin := next
-		if end := bytes.IndexByte(lines[begin:], '\n'); end >= 0 {
-			next = begin + end + 1
-		} else {
-			next = len(lines)
-		}
-		event, ok := w.parse(lines[begin:next])
+// is a step of the hook's own, post-jump/migrate. Every other line is output.
+func (p *teller) ownSteps(run hookRun) func(line []byte) bool {
+	began := make(map[ftl.Step]time.Time)
+	return func(line []byte) bool {
+		event, ok := parseOwnStep(run.name, line)
 		if !ok {
-			continue
+			return false
 		}
-		if err := w.pass(lines[passed:begin]); err != nil {
-			return 0, err
+		event.Revision = run.of
+		if since, known := began[event.Step]; event.State != ftl.Running && known {
+			event.Seconds = time.Since(since).Seconds()
+			delete(began, event.Step)
+		} else if event.State == ftl.Running && len(began) < maxOwnSteps {
+			began[event.Step] = time.Now()
 		}
-		passed = next
-		w.pkg.report(event)
+		p.report(event)
+		return true
 	}
-	if err := w.pass(lines[passed:]); err != nil {
-		return 0, err
-	}
-	return len(lines), nil
 }
 
-// pass passes lines on that are no steps.
-func (w *hookSteps) pass(lines []byte) error {
-	if len(lines) == 0 {
-		return nil
-	}
-	_, err := w.out.Write(lines)
-	return err
-}
-
-func (w *hookSteps) parse(line []byte) (ftl.Event, bool) {
-	text, ours := bytes.CutPrefix(line, w.prefix)
-	if !ours || !bytes.HasPrefix(text, []byte("{")) {
-		return ftl.Event{}, false
-	}
+// parseOwnStep reads a step that a hook tells. Its words are somebody else's, and
+// end on terminals: they are made harmless once they are decoded, since JSON can
+// spell any character by letters.
+func parseOwnStep(hook ftl.Step, line []byte) (ftl.Event, bool) {
 	var step struct {
-		Name    ftl.Step  `json:"name"`
+		Name    string    `json:"name"`
 		State   ftl.State `json:"state"`
 		Message string    `json:"message"`
 	}
-	if json.Unmarshal(text, &step) != nil || step.Name == "" {
+	if json.Unmarshal(line, &step) != nil {
 		return ftl.Event{}, false
 	}
+	name := shortened(hooks.Harmless(step.Name), maxStepName)
 	switch step.State {
 	case ftl.Running, ftl.Success, ftl.Failure:
-		return ftl.Event{Revision: w.of, Step: step.Name, State: step.State, Message: step.Message, Own: true}, true
+		message := shortened(hooks.Harmless(step.Message), maxStepMessage)
+		return ftl.Event{Step: ftl.OwnStep(hook, name), State: step.State, Message: message}, name != ""
 	}
 	return ftl.Event{}, false
+}
+
+// shortened returns text, or as much of it as there is room for.
+func shortened(text string, room int) string {
+	if len(text) <= room {
+		return text
+	}
+	end := room
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
 }

@@ -6,16 +6,18 @@ import (
 	"fmt"
 	"hash/fnv"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/rhettg/ftl/ftl/host/tree"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/archive"
-	"github.com/rhettg/ftl/hooks"
+	"github.com/rhettg/ftl/ftl/catalog"
 	"github.com/rhettg/ftl/revision"
-	"github.com/rhettg/ftl/store"
 )
 
 // SyncOptions are the choices of Sync.
@@ -23,6 +25,8 @@ type SyncOptions struct {
 	// Cron makes it no error when another sync is at work, unless that has
 	// been for longer than two hours.
 	Cron bool
+	// Force removes what is not wanted any more, however much that is.
+	Force bool
 	// Splay delays the sync by a time below it, which is always the same on a
 	// node, so that a fleet does not come all at once.
 	Splay time.Duration
@@ -45,20 +49,26 @@ const (
 // all of them. They are synced in parallel, and one that fails stops no other:
 // the error joins what went wrong in the order of the packages.
 func (h *Host) Sync(ctx context.Context, packages []revision.Package, opts SyncOptions) error {
-	if len(packages) == 0 {
+	var leftover error
+	all := len(packages) == 0
+	if all {
+		var misnamed []string
 		var err error
-		if packages, err = h.Packages(); err != nil {
+		if packages, misnamed, err = h.packages(); err != nil {
 			return err
 		}
+		if !opts.Cron {
+			h.sayMisnamed(misnamed)
+		}
 		if !h.DryRun {
-			h.finishRemovals()
+			leftover = h.finishRemovals(ctx, opts.Cron)
 		}
 	}
 	if len(packages) == 0 && !opts.Cron {
 		h.warn("this host is subscribed to nothing; to subscribe: mkdir %s", quoted(filepath.Join(h.Root, "PACKAGE")))
 	}
 	if len(packages) == 0 {
-		return nil
+		return leftover
 	}
 	if h.DryRun {
 		opts.Splay = 0
@@ -66,35 +76,53 @@ func (h *Host) Sync(ctx context.Context, packages []revision.Package, opts SyncO
 	if err := h.waitSplay(ctx, opts.Splay); err != nil {
 		return err
 	}
-	bucket := sync.OnceValues(func() (store.Bucket, error) { return h.Open(ctx) })
+	bucket := sync.OnceValues(func() (*catalog.Catalog, error) { return h.Open(ctx) })
+	open := h.openAll(packages)
+	defer closeAll(open) // once more, as what is told in the end may open them again
+	if h.DryRun {
+		return syncEach(open, func(p *pkg) error { return p.rehearseSync(ctx, bucket, opts.Force) })
+	}
+	if !all {
+		return ftl.Join(syncEach(open, func(p *pkg) error { return p.syncMeasured(ctx, bucket, opts) }), leftover)
+	}
+	r := h.readEpoch(ctx, open, bucket)
+	var err error
+	if r.idle && opts.Cron && !opts.Force {
+		for _, p := range open {
+			p.passIdle(ctx, opts)
+		}
+	} else {
+		err = syncEach(open, func(p *pkg) error { return p.syncMeasured(ctx, bucket, opts) })
+		r.looked(open, err)
+	}
+	h.reportSelf(ctx, open, &r.memory, opts.Splay, bucket)
+	h.remember(r.memory)
+	return ftl.Join(err, leftover)
+}
+
+// syncEach calls do for packages, several at once. The error joins what went wrong, in their order.
+func syncEach(packages []*pkg, do func(*pkg) error) error {
 	errs := make([]error, len(packages))
 	var group errgroup.Group
 	group.SetLimit(parallelPackages)
-	for i, name := range packages {
+	for i, p := range packages {
 		group.Go(func() error {
-			p := h.open(name)
-			if h.DryRun {
-				errs[i] = prefixed("sync "+name.String(), p.drySync(ctx, bucket))
-			} else {
-				errs[i] = prefixed("sync "+name.String(), p.syncMeasured(ctx, bucket, opts))
-			}
+			defer p.Close()
+			errs[i] = prefixed("sync "+p.Name.String(), do(p))
 			return nil
 		})
 	}
 	group.Wait()
-	return errors.Join(errs...)
+	return ftl.Join(errs...)
 }
 
-// prefixed says of each of the joined errors what it is about.
+// prefixed says of each error what it is about.
 func prefixed(prefix string, err error) error {
-	if err == nil {
-		return nil
+	var errs []error
+	for _, err := range ftl.Split(err) {
+		errs = append(errs, fmt.Errorf("%s: %w", prefix, err))
 	}
-	errs := ftl.Split(err)
-	for i := range errs {
-		errs[i] = fmt.Errorf("%s: %w", prefix, errs[i])
-	}
-	return errors.Join(errs...)
+	return ftl.Join(errs...)
 }
 
 // waitSplay sleeps for this node's part of the splay.
@@ -102,55 +130,73 @@ func (h *Host) waitSplay(ctx context.Context, splay time.Duration) error {
 	if splay <= 0 {
 		return nil
 	}
-	hash := fnv.New64a()
-	hash.Write([]byte(h.Node))
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(time.Duration(hash.Sum64() % uint64(splay))):
+		return context.Cause(ctx)
+	case <-time.After(h.splayed(splay)):
 		return nil
 	}
 }
 
-func (p *pkg) sync(ctx context.Context, open func() (store.Bucket, error), opts SyncOptions) (err error) {
+// splayed is this node's part of the splay.
+func (h *Host) splayed(splay time.Duration) time.Duration {
+	hash := fnv.New64a()
+	hash.Write([]byte(h.Node))
+	return time.Duration(hash.Sum64() % uint64(splay))
+}
+
+func (p *pkg) sync(ctx context.Context, open func() (*catalog.Catalog, error), opts SyncOptions) (err error) {
 	if err := p.begin(); err != nil {
 		return err
 	}
-	l, err := p.lockForSync(ctx, opts)
-	if err != nil || l == nil {
+	held, err := p.lockForSync(ctx, opts)
+	if err != nil || held == nil {
 		p.stoodBack = err == nil
 		return err
 	}
-	defer func() { err = errors.Join(err, l.release()) }()
-	recovered := p.tidy(ctx)
+	defer func() { err = ftl.Join(err, held.Release()) }()
+	s := &syncing{holding{p, held}}
+	defer func() { err = ftl.Join(err, p.sweepAndTell(ctx, opts.Cron)) }()
+	recovered := s.tidy(ctx)
 	if recovered != nil && (!hookFailed(recovered) || ctx.Err() != nil) {
 		return recovered
 	}
-	defer func() { err = errors.Join(recovered, err) }() // a broken hook must not block what is new
-	bucket, newest, todo, err := p.look(ctx, open)
+	defer func() { err = ftl.Join(recovered, err) }() // a broken hook must not block what is new
+	from, to, todo, err := p.look(ctx, open)
 	if err != nil {
 		if ctx.Err() != nil {
 			return err
 		}
-		p.note(ftl.Event{Step: stepSync, State: ftl.Failure, Message: err.Error()}, details{reason: reasonSync})
+		p.note(ftl.Event{Step: ftl.Sync, State: ftl.Failure, Message: err.Error()}, tree.Details{Reason: tree.ReasonSync})
 		// What a jump has left to do needs no bucket.
-		return errors.Join(err, p.follow(ctx, mark{}))
+		return ftl.Join(err, p.follow(ctx, tree.Mark{}, nil))
 	}
 	if !opts.Cron {
 		p.sayHeld()
+		if from.Catalog != nil { // which a retired package is not looked for in
+			p.sayUnknown(ctx, from.Catalog)
+		}
 	}
-	return p.carryOut(ctx, l, bucket, newest, todo)
+	return ftl.Join(s.carryOut(ctx, from, to, todo, opts.Force), p.takePart(ctx), p.CheckCurrent())
+}
+
+func (p *pkg) rehearseSync(ctx context.Context, open func() (*catalog.Catalog, error), force bool) error {
+	d, err := p.rehearse(mendsNothing)
+	if err != nil {
+		return err
+	}
+	return d.sync(ctx, open, force)
 }
 
 // lockForSync returns no lock when there is nothing to do but to let another
 // sync go on.
-func (p *pkg) lockForSync(ctx context.Context, opts SyncOptions) (*lock, error) {
+func (p *pkg) lockForSync(ctx context.Context, opts SyncOptions) (*tree.Lock, error) {
 	if !opts.Cron {
-		return p.lock(ctx, syncLock, patience{wait: p.host.lockWait()})
+		return p.lock(ctx, tree.SyncLock, tree.Patience{Wait: p.host.lockWait()})
 	}
-	l, err := p.lock(ctx, syncLock, patience{})
+	l, err := p.lock(ctx, tree.SyncLock, tree.Patience{})
 	if failure, ok := errors.AsType[*ftl.Error](err); ok && failure.Kind == ftl.Busy {
-		if held, ok := p.readHolder(syncLock); !ok || time.Since(held.Since) < cronPatience {
+		if held, ok := p.ReadHolder(tree.SyncLock); !ok || tree.Age(held.Since, held.Process) < cronPatience {
 			return nil, nil
 		}
 	}
@@ -159,26 +205,22 @@ func (p *pkg) lockForSync(ctx context.Context, opts SyncOptions) (*lock, error) 
 
 // tidy takes up what an earlier command left when it was interrupted. While
 // somebody holds the other lock, nothing was: that is then their jump.
-func (p *pkg) tidy(ctx context.Context) error {
-	p.keepReserve()
-	if err := p.empty(p.stage()); err != nil {
+func (s *syncing) tidy(ctx context.Context) error {
+	p := s.pkg
+	p.KeepReserve()
+	if _, err := p.sweep(ctx); err != nil {
 		return err
 	}
-	st, err := p.readState()
+	st, err := p.ReadState()
 	if err != nil {
 		return err
 	}
-	inFlight := st.Jump != nil && !st.Jump.flipped()
-	if !inFlight && !st.Removed && isEmptyDir(p.trash()) {
+	if !st.Jump.Interrupted() && !st.Removed && !st.HasOutput {
 		return nil
 	}
-	err = p.withLock(ctx, patience{}, func(l *lock) error {
-		st, err := p.readState()
-		if err != nil {
-			return err
-		}
-		st.Removed = false // somebody named it, so it is wanted again
-		return errors.Join(p.empty(p.trash()), p.takeUp(ctx, l, st), p.writeState(st))
+	err = p.withLock(ctx, tree.Patience{}, func(l *locked) error {
+		// Somebody named it, so it is wanted again.
+		return ftl.Join(l.endRemoval(), l.takeUp(ctx), l.WriteState())
 	})
 	if failure, ok := errors.AsType[*ftl.Error](err); ok && failure.Kind == ftl.Busy {
 		return nil
@@ -188,50 +230,61 @@ func (p *pkg) tidy(ctx context.Context) error {
 
 // carryOut fetches the active revision and jumps to it before it fetches the
 // rest, so that a deploy does not wait for what may be blessed one day.
-func (p *pkg) carryOut(ctx context.Context, l *lock, bucket store.Bucket, newest mark, todo plan) error {
+func (s *syncing) carryOut(ctx context.Context, from source, to course, todo plan, force bool) error {
 	var errs []error
-	rest := todo.fetch
-	if len(rest) > 0 && rest[0] == newest.Revision {
-		errs = append(errs, p.obtainWhenDue(ctx, l, bucket, rest[0]))
-		rest = rest[1:]
+	first, rest := todo.firstOf(to.newest)
+	if to.base != (revision.Revision{}) {
+		errs = append(errs, s.goBase(ctx, from, to))
+		rest = slices.DeleteFunc(rest, func(r revision.Revision) bool { return r == to.base })
 	}
-	errs = append(errs, p.follow(ctx, newest))
+	for _, r := range first {
+		errs = append(errs, s.obtainWhenDue(ctx, from, r))
+	}
+	errs = append(errs, s.follow(ctx, to.newest, from.marker.Params(to.newest.Revision)))
 
 	fetched := make([]error, len(rest))
 	var group errgroup.Group
 	group.SetLimit(parallelFetches)
 	for i, r := range rest {
 		group.Go(func() error {
-			fetched[i] = p.obtainWhenDue(ctx, l, bucket, r)
+			fetched[i] = s.obtainWhenDue(ctx, from, r)
 			return nil
 		})
 	}
 	group.Wait()
 	errs = append(errs, fetched...)
 	for _, r := range todo.remove {
-		errs = append(errs, p.removeUnwanted(ctx, r))
+		errs = append(errs, s.removeUnwanted(ctx, r, force))
 	}
-	return errors.Join(errs...)
+	if force {
+		for _, r := range todo.exceed {
+			errs = append(errs, s.removeUnwanted(ctx, r, force))
+		}
+		return ftl.Join(errs...)
+	}
+	return ftl.Join(append(errs, s.leaveExceeding(ctx, todo.exceed))...)
 }
 
 // obtainWhenDue is obtain, unless the revision's post-sync has failed and it is
 // too early to try it again.
-func (p *pkg) obtainWhenDue(ctx context.Context, l *lock, bucket store.Bucket, r revision.Revision) error {
-	if err := ctx.Err(); err != nil {
+func (s *syncing) obtainWhenDue(ctx context.Context, from source, r revision.Revision) error {
+	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	st, err := p.readState()
+	st, err := s.ReadState()
 	if err != nil {
 		return err
 	}
-	for _, step := range []hooks.Name{hooks.PostSync, wrongContent} {
-		if err := st.waiting(r, step, time.Now()); err != nil {
-			return err
-		}
+	if err := st.FetchDue(r, time.Now()); err != nil {
+		return err
 	}
-	err = p.obtain(ctx, l, bucket, r)
+	err = s.obtain(ctx, from, r, from.marker.Params(r))
 	if errors.Is(err, archive.ErrInvalid) { // and will be when it is fetched again
-		return errors.Join(err, p.update(ctx, p.host.lockWait(), func(st *state) { st.fail(r, wrongContent, err, time.Now()) }))
+		return ftl.Join(err, s.update(ctx, s.host.lockWait(), func(st *tree.State) { st.Fail(r, ftl.Fetch, err, time.Now()) }))
+	}
+	if isNewer(err) {
+		failed := s.update(ctx, s.host.lockWait(), func(st *tree.State) { st.Fail(r, ftl.Fetch, err, time.Now()) })
+		return ftl.Join(s.tellNewer(ctx, r, err), failed)
 	}
 	if errors.Is(err, errNotInBucket) {
 		return ftl.Errorf(ftl.NotFound, "it was purged just now; the next sync does without it", "%w", err)
@@ -243,66 +296,72 @@ func (p *pkg) obtainWhenDue(ctx context.Context, l *lock, bucket store.Bucket, r
 // entry is not done with and the revision is ready, and otherwise tries a failed
 // post-jump again. Where nothing is to be followed, the entry is zero. A package
 // that is held stays as it is.
-func (p *pkg) follow(ctx context.Context, newest mark) error {
-	st, err := p.readState()
+func (p *pkg) follow(ctx context.Context, newest tree.Mark, params catalog.Params) error {
+	st, err := p.ReadState()
 	if err != nil {
 		return err
 	}
-	if st.Hold != nil || st.Jump == nil && st.Inconsistent == "" && !(newest.after(st.Acted) && st.isReady(newest.Revision)) {
+	if st.Hold != nil || st.Jump == nil && st.Inconsistent == "" && !(newest.After(st.Acted) && st.IsReady(newest.Revision)) {
 		return nil
 	}
-	return p.withLock(ctx, patience{wait: p.host.lockWait()}, func(l *lock) error {
-		return p.followLocked(ctx, l, newest)
+	return p.withLock(ctx, tree.Patience{Wait: p.host.lockWait()}, func(l *locked) error {
+		return l.followNewest(ctx, newest, params)
 	})
 }
 
-func (p *pkg) followLocked(ctx context.Context, l *lock, newest mark) error {
-	st, err := p.readState() // as somebody may have jumped meanwhile
-	if err != nil || st.Hold != nil {
-		return err
+// unlessNotYet makes it no error that a rollout does not let the host go on.
+func unlessNotYet(err error) error {
+	var errs []error
+	for _, err := range ftl.Split(err) {
+		if !errors.Is(err, errNotYet) {
+			errs = append(errs, err)
+		}
 	}
-	links, err := p.links()
+	return ftl.Join(errs...)
+}
+
+// followNewest decides again, as somebody may have jumped meanwhile.
+func (l *locked) followNewest(ctx context.Context, newest tree.Mark, params catalog.Params) error {
+	st := l.State
+	if st.Hold != nil {
+		return nil
+	}
+	cur, err := l.Present()
 	if err != nil {
 		return err
 	}
-	isNew := newest.after(st.Acted) && st.isReady(newest.Revision)
-	switch {
-	case isNew && newest.Revision == links.current:
-		st.Acted = newest
-		if st.Jump != nil || st.Inconsistent != "" { // a new blessing is a new chance
-			return p.startAnew(ctx, l, st, links, reasonSync)
-		}
-		return p.writeState(st)
-	case isNew:
-		if err := st.waiting(newest.Revision, hooks.PreJump, time.Now()); err != nil {
-			return err
-		}
-		return p.deferred(st, newest, p.jump(ctx, l, st, links, flight{To: newest.Revision, Reason: reasonSync, Mark: newest}))
-	case st.Jump == nil && st.Inconsistent != "":
-		err := st.inconsistent(p.name)
-		err.Waiting = true
-		return err
-	case st.Jump == nil:
-		return nil
-	case st.Jump.Tries > postJumpRetries:
-		err := ftl.Errorf(ftl.HookFailed, "mend it, then: ftl jump "+st.Jump.To.String()+"; or ftl jump-back "+p.name.String(),
-			"%s; sync has tried %d times and waits for you", st.Jump.Failed, st.Jump.Tries)
-		err.Waiting = true
+	next, err := moveOfSync(st, cur, newest, st.IsNews(newest.Revision, params), time.Now())
+	if err != nil {
 		return err
 	}
-	return p.retryPostJump(ctx, l, st)
+	switch next {
+	case startActive:
+		st.Acted = newest
+		st.Tell(newest.Revision, params)
+		return l.startAnew(ctx, cur, tree.ReasonSync)
+	case confirmActive:
+		st.Acted = newest
+		return l.WriteState()
+	case beginJump:
+		if err := l.takeSlot(ctx); err != nil {
+			return unlessNotYet(err)
+		}
+		return unlessNotYet(l.deferred(newest, l.jump(ctx, cur, tree.Transition{To: newest.Revision, Reason: tree.ReasonSync, Mark: newest}, params)))
+	case retryActive:
+		return l.retryPostJump(ctx)
+	}
+	return nil
 }
 
 // deferred makes it no error that a pre-jump wants to be asked again later. It
 // is told once for an entry of the marker, and not at every sync.
-func (p *pkg) deferred(st *state, newest mark, err error) error {
-	if !notNow(err) {
+func (l *locked) deferred(newest tree.Mark, err error) error {
+	errs := ftl.Split(err)
+	if len(errs) == 0 || !notNow(errs[0]) {
 		return err
 	}
-	if st.Deferred == newest {
-		return nil
+	if l.State.Deferred.Count == 1 {
+		l.tellAtOnce(newest.Revision, ftl.Defer, "pre-jump says not now")
 	}
-	p.report(ftl.Event{Revision: newest.Revision, Step: ftl.Defer, State: ftl.Success, Message: "pre-jump says not now"})
-	st.Deferred = newest
-	return p.writeState(st)
+	return ftl.Join(errs[1:]...)
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/rhettg/ftl/ftl/host/tree"
 )
 
 // Root may write everywhere, so the test runs itself as somebody else.
@@ -18,7 +20,7 @@ func TestTreeThatItsOwnerMayNotWriteIsRemoved(t *testing.T) {
 		return
 	}
 	p := newPackage(t)
-	tree := filepath.Join(p.trash(), "tree")
+	tree := filepath.Join(p.Trash(), "tree")
 	deep := filepath.Join(tree, "read-only", "deep")
 	if err := os.MkdirAll(deep, 0o755); err != nil {
 		t.Fatal(err)
@@ -35,9 +37,7 @@ func TestTreeThatItsOwnerMayNotWriteIsRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := p.empty(p.trash()); err != nil {
-		t.Fatal(err)
-	}
+	wantSwept(t, p)
 	if _, err := os.Lstat(tree); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("it is still there: %v", err)
 	}
@@ -84,37 +84,49 @@ func TestReadOnlyRevisionIsDiscarded(t *testing.T) {
 	}
 	p := newPackage(t)
 	r := letter(t, "a")
-	if err := os.Mkdir(p.revisionDir(r), 0o755); err != nil {
+	if err := os.Mkdir(p.RevisionDir(r), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(p.revisionDir(r), 0o500); err != nil {
+	if err := os.Chmod(p.RevisionDir(r), 0o500); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.discard(r); err != nil {
+	if err := lockPackage(t, p).discard(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.empty(p.trash()); err != nil {
-		t.Error(err)
-	}
+	wantSwept(t, p)
 }
 
 // Whatever else is in the root is somebody else's.
 func TestFinishRemovalsKeepsToItsOwn(t *testing.T) {
 	p := newPackage(t)
-	mine := filepath.Join(p.host.Root, removedName(p.name))
+	mine := filepath.Join(p.host.Root, tree.GoneName(p.Name.String()))
 	others := []string{".backup.removed.d", ".a.removed.2026", "x.removed." + strings.Repeat("A", 26), ".b c.removed." + strings.Repeat("A", 26)}
 	for _, name := range append(others, filepath.Base(mine)) {
 		if err := os.Mkdir(filepath.Join(p.host.Root, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	p.host.finishRemovals()
+	if err := p.host.finishRemovals(t.Context(), false); err != nil {
+		t.Error(err)
+	}
 	if _, err := os.Lstat(mine); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("what was left of a removal is still there: %v", err)
 	}
 	for _, name := range others {
 		if _, err := os.Lstat(filepath.Join(p.host.Root, name)); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+func wantSwept(t *testing.T, p *pkg) {
+	t.Helper()
+	if left, err := p.sweep(t.Context()); err != nil || len(left) > 0 {
+		t.Errorf("got %v, %v, want nothing left", left, err)
+	}
+	for _, dir := range []string{p.Stage(), p.Trash()} {
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+			t.Errorf("%s has %v, %v", dir, entries, err)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/ftl/catalog"
 	"github.com/rhettg/ftl/revision"
 	"github.com/rhettg/ftl/store"
 )
@@ -174,14 +175,14 @@ func TestReadsDoNotWrite(t *testing.T) {
 			return errors.New("read only")
 		},
 	})
-	revisions, marker, err := reader.Revisions(t.Context(), r.Package())
+	revisions, marker, err := reader.Bucket.Revisions(t.Context(), r.Package())
 	if active, _ := marker.Active(); err != nil || len(revisions) != 1 || active.Revision != r {
 		t.Errorf("read %v, %v, %v", revisions, marker.Entries, err)
 	}
-	if packages, err := Packages(t.Context(), reader.Bucket); err != nil || len(packages) != 1 {
+	if packages, err := reader.Bucket.Packages(t.Context()); err != nil || len(packages) != 1 {
 		t.Errorf("read %v, %v", packages, err)
 	}
-	if _, err := ReadManifest(t.Context(), reader.Bucket, r); err != nil {
+	if _, err := reader.Bucket.Manifest(t.Context(), r); err != nil {
 		t.Error(err)
 	}
 }
@@ -190,12 +191,12 @@ func TestReadsDoNotWrite(t *testing.T) {
 func TestLongNamesCanBeRead(t *testing.T) {
 	m := newMaster(t, openBucket(t))
 	m.By = strings.Repeat("\xff", 100_000)
-	r, err := m.Spool(t.Context(), writeFile(t, "tool", "x"), SpoolOptions{Note: strings.Repeat("\xff", maxNote)})
+	r, err := m.Spool(t.Context(), writeFile(t, "tool", "x"), SpoolOptions{Note: strings.Repeat("\xff", catalog.MaxNote)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range maxEntries {
-		if err := m.Jump(t.Context(), r, JumpOptions{Again: true, Note: strings.Repeat("\x00", maxNote)}); err != nil {
+	for range catalog.MaxEntries {
+		if err := m.Jump(t.Context(), r, JumpOptions{Again: true, Note: strings.Repeat("\x00", catalog.MaxNote)}); err != nil {
 			t.Fatal(err)
 		}
 	}

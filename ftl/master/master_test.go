@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/ftl/catalog"
 	"github.com/rhettg/ftl/revision"
 	"github.com/rhettg/ftl/store"
 )
@@ -25,7 +26,7 @@ func openBucket(t *testing.T) store.Bucket {
 }
 
 func newMaster(t *testing.T, bucket store.Bucket) *Master {
-	return &Master{Bucket: bucket, By: "ops@build1", Warn: t.Logf}
+	return &Master{Bucket: &catalog.Catalog{Bucket: bucket}, By: "ops@build1", Warn: t.Logf}
 }
 
 // tap is a bucket whose answers a test may change.
@@ -34,6 +35,7 @@ type tap struct {
 	put    func(key string, opts store.PutOptions, put func() (store.Object, error)) (store.Object, error)
 	delete func(key string, remove func() error) error
 	list   func(*store.Listing)
+	stat   func(*store.Object)
 }
 
 func (b *tap) Put(ctx context.Context, key string, body io.ReadSeeker, opts store.PutOptions) (store.Object, error) {
@@ -60,9 +62,17 @@ func (b *tap) List(ctx context.Context, opts store.ListOptions) (store.Listing, 
 	return listing, err
 }
 
-// at makes the bucket's clock show another time, in listings.
+func (b *tap) Stat(ctx context.Context, key string) (store.Object, error) {
+	object, err := b.Bucket.Stat(ctx, key)
+	if b.stat != nil {
+		b.stat(&object)
+	}
+	return object, err
+}
+
+// at makes the bucket's clock show another time; the zero time is none.
 func at(bucket store.Bucket, now time.Time) store.Bucket {
-	return &tap{Bucket: bucket, list: func(l *store.Listing) { l.Date = now }}
+	return &tap{Bucket: bucket, list: func(l *store.Listing) { l.Date = now }, stat: func(o *store.Object) { o.Date = now }}
 }
 
 func parsePackage(t *testing.T, name string) revision.Package {
@@ -115,9 +125,9 @@ func keys(t *testing.T, bucket store.Bucket, prefix string) []string {
 	return keys
 }
 
-func readMarker(t *testing.T, bucket store.Bucket, name string) Marker {
+func readMarker(t *testing.T, bucket store.Bucket, name string) catalog.Marker {
 	t.Helper()
-	marker, err := ReadMarker(t.Context(), bucket, parsePackage(t, name))
+	marker, err := (&catalog.Catalog{Bucket: bucket}).Marker(t.Context(), parsePackage(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}

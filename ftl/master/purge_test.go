@@ -1,14 +1,17 @@
 package master
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/ftl/catalog"
 	"github.com/rhettg/ftl/revision"
 	"github.com/rhettg/ftl/store"
 )
@@ -41,7 +44,7 @@ func spoolTwo(t *testing.T, bucket store.Bucket) (one, two revision.Revision) {
 // whole fails the test unless a revision has its manifest and its archive.
 func whole(t *testing.T, bucket store.Bucket, r revision.Revision) {
 	t.Helper()
-	if _, err := newMaster(t, bucket).complete(t.Context(), r); err != nil {
+	if _, _, err := newMaster(t, bucket).complete(t.Context(), r); err != nil {
 		t.Errorf("%s is not complete: %v", r, err)
 	}
 }
@@ -54,12 +57,49 @@ func TestPurgeOfWhatIsBlessedMeanwhile(t *testing.T) {
 	before := readMarker(t, bucket, "tool")
 	blesser := newMaster(t, bucket)
 	err := newMaster(t, afterDelete(bucket, func() {
-		entry := Entry{Revision: one, Op: newOp(), At: time.Now(), By: "me", Kind: KindJump}
+		entry := catalog.Entry{Revision: one, Op: newOp(), At: time.Now(), By: "me", Kind: catalog.KindJump}
 		if err := blesser.writeMarker(t.Context(), before, &entry); err != nil {
 			t.Error(err)
 		}
 	})).Purge(t.Context(), one, PurgeOptions{})
 	if !isKind(err, ftl.Refused) || !strings.Contains(err.Error(), "active") {
+		t.Errorf("Purge: %v, want a refusal, as it is active", err)
+	}
+	whole(t, bucket, one)
+}
+
+// spoilingLater is a bucket that changes a digit in every manifest that it gives out, but for the
+// first.
+type spoilingLater struct {
+	store.Bucket
+	reads int
+}
+
+func (b *spoilingLater) Get(ctx context.Context, key string, opts store.GetOptions) (io.ReadCloser, store.Object, error) {
+	body, object, err := b.Bucket.Get(ctx, key, opts)
+	if err != nil || !strings.HasSuffix(key, ".ftl") {
+		return body, object, err
+	}
+	defer body.Close()
+	data, err := io.ReadAll(body)
+	if b.reads++; b.reads > 1 {
+		data[bytes.IndexAny(data, "0123456789")] ^= 1
+	}
+	return io.NopCloser(bytes.NewReader(data)), object, err
+}
+
+// What purge puts back is what it has checked.
+func TestPurgePutsBackWhatWasSpooled(t *testing.T) {
+	bucket := openBucket(t)
+	one, _ := spoolTwo(t, bucket)
+	before, blesser := readMarker(t, bucket, "tool"), newMaster(t, bucket)
+	err := newMaster(t, &spoilingLater{Bucket: afterDelete(bucket, func() {
+		entry := catalog.Entry{Revision: one, Op: newOp(), At: time.Now(), By: "me", Kind: catalog.KindJump}
+		if err := blesser.writeMarker(t.Context(), before, &entry); err != nil {
+			t.Error(err)
+		}
+	})}).Purge(t.Context(), one, PurgeOptions{})
+	if !isKind(err, ftl.Refused) {
 		t.Errorf("Purge: %v, want a refusal, as it is active", err)
 	}
 	whole(t, bucket, one)
@@ -182,7 +222,7 @@ func TestCleanGoesOnWhenOthersPurgeToo(t *testing.T) {
 	if err != nil {
 		t.Errorf("Clean: %v", err)
 	}
-	if got, _, err := m.Revisions(t.Context(), all[3].Package()); err != nil || !slices.Equal(got, all[3:]) {
+	if got, _, err := m.Bucket.Revisions(t.Context(), all[3].Package()); err != nil || !slices.Equal(got, all[3:]) {
 		t.Errorf("left are %v, %v; want %v", got, err, all[3:])
 	}
 }
@@ -204,7 +244,7 @@ func TestCleanLeftovers(t *testing.T) {
 			bucket := openBucket(t)
 			r := spool(t, newMaster(t, bucket), "tool.txt", "x")
 			archive := r.String() + ".txt"
-			if err := bucket.Delete(t.Context(), manifestKey(r)); err != nil {
+			if err := bucket.Delete(t.Context(), catalog.ManifestKey(r)); err != nil {
 				t.Fatal(err)
 			}
 			if test.foreign {
@@ -232,7 +272,7 @@ func TestCleanLeavesWhatIsBeingPutBack(t *testing.T) {
 	before := readMarker(t, bucket, "tool")
 	err := newMaster(t, afterDelete(bucket, func() {
 		m := newMaster(t, bucket)
-		entry := Entry{Revision: one, Op: newOp(), At: time.Now(), By: "me", Kind: KindJump}
+		entry := catalog.Entry{Revision: one, Op: newOp(), At: time.Now(), By: "me", Kind: catalog.KindJump}
 		if err := m.writeMarker(t.Context(), before, &entry); err != nil {
 			t.Error(err)
 		}

@@ -12,84 +12,102 @@ import (
 
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/archive"
+	"github.com/rhettg/ftl/ftl/catalog"
 	"github.com/rhettg/ftl/revision"
 	"github.com/rhettg/ftl/store"
 )
 
 // SpoolOptions are the choices of Spool.
 type SpoolOptions struct {
-	Note string // kept in the manifest
-	AsIs bool   // upload the file untouched, and not as a seekable archive
+	Note    string // kept in the manifest
+	Labels  catalog.Labels
+	AsIs    bool      // upload the file untouched, and not as a seekable archive
+	Exclude []string  // what of a directory is left out, as archive.ParseIgnore reads it
+	Name    string    // in the place of the file's own; required for Stdin
+	Stdin   io.Reader // what is read where the path is Stdin
 }
 
-// Clocks of build boxes are often wrong, and an id is made from one.
-const (
-	clockWarning = 5 * time.Minute // difference to the bucket's clock
-	clockRefusal = 24 * time.Hour
-	aheadWarning = time.Minute // by which the newest id may be ahead of us
-)
+// Stdin is the path that stands for SpoolOptions.Stdin.
+const Stdin = "-"
 
-// maxSpoolTries bounds how often another id is tried because somebody else took
-// the one before. Each time somebody else succeeded.
+// aheadWarning is by how much the newest id may be ahead of the clock here without a word.
+const aheadWarning = time.Minute
+
+// maxSpoolTries bounds how often another id is tried because somebody else took the one before.
+// Each time somebody else succeeded.
 const maxSpoolTries = 50
 
-// Spool uploads a file, or a directory as an archive, as a new revision of the
-// package that its name says, and returns the revision. The revision exists for
-// others once its manifest does, which is written last.
+// Spool uploads a file, or a directory as an archive, as a new revision of the package that its
+// name says, and returns the revision. The revision exists for others once its manifest does, which
+// is written last.
 func (m *Master) Spool(ctx context.Context, path string, opts SpoolOptions) (revision.Revision, error) {
-	if len(opts.Note) > maxNote {
+	if len(opts.Note) > catalog.MaxNote {
 		return revision.Revision{}, longNote(opts.Note)
 	}
-	manifest, err := m.spool(ctx, path, opts)
+	r, err := m.spool(ctx, path, opts)
 	if err != nil {
 		return revision.Revision{}, fmt.Errorf("spool %s: %w", path, err)
 	}
-	r := manifest.Revision
-	m.report(ftl.Event{Package: r.Package(), Revision: r, Step: ftl.Spool, State: ftl.Success})
 	return r, nil
 }
 
-func (m *Master) spool(ctx context.Context, path string, opts SpoolOptions) (Manifest, error) {
-	parcel, err := m.wrap(ctx, path, opts.AsIs)
+func (m *Master) spool(ctx context.Context, path string, opts SpoolOptions) (r revision.Revision, err error) {
+	from, err := sourceOf(path, opts)
 	if err != nil {
-		return Manifest{}, err
+		return r, err
 	}
-	defer parcel.Close()
-	parcel.manifest.Note = opts.Note
-	if err := store.CheckConditions(ctx, m.Bucket); err != nil {
-		return Manifest{}, err
-	}
-	after, err := m.newest(ctx, parcel.pkg)
+	task := ftl.Begin(m.report, ftl.Event{Package: from.pkg, Step: ftl.Spool})
+	defer func() {
+		task.Name(r)
+		task.End("", err)
+	}()
+	u, err := m.pack(ctx, from, opts)
 	if err != nil {
-		return Manifest{}, err
+		return r, err
 	}
-	err = m.upload(ctx, &parcel, after)
-	return parcel.manifest, err
+	defer u.Close()
+	if err := m.Bucket.CheckConditions(ctx); err != nil {
+		return r, err
+	}
+	if r, err = m.send(ctx, u); err != nil {
+		return r, err
+	}
+	m.touch(ctx)
+	return r, nil
+}
+
+// send uploads an archive and its manifest under a name that is greater than all that the bucket
+// knows of the package.
+func (m *Master) send(ctx context.Context, u *upload) (r revision.Revision, err error) {
+	after, err := m.newest(ctx, u.source.pkg)
+	if err != nil {
+		return r, err
+	}
+	task := ftl.Begin(m.report, ftl.Event{Package: u.source.pkg, Step: ftl.Upload})
+	err = m.upload(ctx, u, after)
+	task.Name(u.manifest.Revision)
+	task.End("", err)
+	return u.manifest.Revision, err
 }
 
 // longNote refuses a note that would not leave room for others.
 func longNote(note string) error {
-	return ftl.Errorf(ftl.Refused, "shorten it", "the note is %d bytes long, and %d are the most", len(note), maxNote)
+	return ftl.Errorf(ftl.Refused, "shorten it", "the note is %d bytes long, and %d are the most", len(note), catalog.MaxNote)
 }
 
-// newest returns the time of the newest revision of a package that the bucket
-// knows of, finished or not: a new id has to be greater. On the way it compares
-// the clocks.
+// newest returns the time of the newest revision of a package that the bucket knows of, finished or
+// not: a new id has to be greater. On the way it compares the clocks.
 func (m *Master) newest(ctx context.Context, pkg revision.Package) (time.Time, error) {
-	marker, err := ReadMarker(ctx, m.Bucket, pkg)
+	marker, err := m.Bucket.Marker(ctx, pkg)
 	if err != nil {
 		return time.Time{}, err
 	}
-	contents, err := ReadContents(ctx, m.Bucket, pkg)
+	contents, err := m.Bucket.Contents(ctx, pkg)
 	if err != nil {
 		return time.Time{}, err
 	}
-	now := m.now()
-	switch skew := now.Sub(contents.Date).Round(time.Second); {
-	case skew.Abs() > clockRefusal:
-		return time.Time{}, ftl.Errorf(ftl.Refused, "set this machine's clock", "the clock here differs from the bucket's by %v", skew)
-	case skew.Abs() > clockWarning:
-		m.warn("the clock here differs from the bucket's by %v", skew)
+	if err := m.checkClock(contents.Date); err != nil {
+		return time.Time{}, err
 	}
 
 	var newest time.Time
@@ -101,23 +119,23 @@ func (m *Master) newest(ctx context.Context, pkg revision.Package) (time.Time, e
 	for _, r := range contents.Revisions {
 		note(r)
 	}
-	for _, archive := range contents.loose {
-		note(archive.revision)
+	for _, object := range contents.Archives {
+		note(object.Revision)
 	}
 	for _, entry := range marker.Entries {
 		note(entry.Revision)
 	}
-	if newest.Sub(now) > aheadWarning {
+	if newest.Sub(m.now()) > aheadWarning {
 		m.warn("the newest revision of %s is dated %s, ahead of the clock here; the new one is named to follow it",
 			pkg, newest.Format(time.RFC3339))
 	}
 	return newest, nil
 }
 
-// upload puts the archive and then the manifest under the first id after the
-// given time that nobody else has taken.
-func (m *Master) upload(ctx context.Context, parcel *parcel, after time.Time) (err error) {
-	manifest := &parcel.manifest
+// upload puts the archive and then the manifest under the first id after the given time that nobody
+// else has taken.
+func (m *Master) upload(ctx context.Context, u *upload, after time.Time) (err error) {
+	manifest := &u.manifest
 	manifest.Op = newOp()
 	for range maxSpoolTries {
 		manifest.At = m.now()
@@ -125,17 +143,17 @@ func (m *Master) upload(ctx context.Context, parcel *parcel, after time.Time) (e
 		if second := after.Add(time.Second); at.Before(second) {
 			at = second
 		}
-		if manifest.Revision, err = revision.New(parcel.pkg, at, manifest.SHA256); err != nil {
+		if manifest.Revision, err = revision.New(u.source.pkg, at, manifest.SHA256); err != nil {
 			return err
 		}
-		manifest.Archive = archiveKey(manifest.Revision, parcel.extension)
-		taken, err := m.create(ctx, manifest.Archive, parcel, manifest.SHA256, manifest.Op)
+		manifest.Archive = catalog.ArchiveKey(manifest.Revision, u.extension)
+		taken, err := m.create(ctx, manifest.Archive, u, manifest.SHA256, manifest.Op)
 		if err != nil {
 			return err
 		}
 		if !taken {
-			text := manifest.encode(parcel.index)
-			taken, err = m.create(ctx, manifestKey(manifest.Revision), bytes.NewReader(text), sha256.Sum256(text), manifest.Op)
+			text := manifest.Encode(u.index)
+			taken, err = m.create(ctx, catalog.ManifestKey(manifest.Revision), bytes.NewReader(text), sha256.Sum256(text), manifest.Op)
 			if err != nil || !taken {
 				return err
 			}
@@ -149,12 +167,11 @@ func (m *Master) upload(ctx context.Context, parcel *parcel, after time.Time) (e
 	return ftl.Errorf(ftl.Refused, "run it again", "others took %d names in a row", maxSpoolTries)
 }
 
-// create puts an object where there is none, and reports whether somebody else
-// has taken the key. An object with our own op is our own success, whose answer
-// was lost.
+// create puts an object where there is none, and reports whether somebody else has taken the key.
+// An object with our own op is our own success, whose answer was lost.
 func (m *Master) create(ctx context.Context, key string, body io.ReadSeeker, sum [sha256.Size]byte, op string) (taken bool, err error) {
 	_, err = m.Bucket.Put(ctx, key, body, store.PutOptions{
-		SHA256: sum, IfAbsent: true, Metadata: map[string]string{metadataOp: op},
+		SHA256: sum, IfAbsent: true, Metadata: map[string]string{catalog.MetadataOp: op},
 	})
 	if !errors.Is(err, store.ErrPrecondition) {
 		return false, err
@@ -166,7 +183,7 @@ func (m *Master) create(ctx context.Context, key string, body io.ReadSeeker, sum
 	if err != nil {
 		return false, err
 	}
-	return object.Metadata[metadataOp] != op, nil
+	return object.Metadata[catalog.MetadataOp] != op, nil
 }
 
 // put writes a small object.

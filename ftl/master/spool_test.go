@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/ftl/catalog"
 	"github.com/rhettg/ftl/revision"
 	"github.com/rhettg/ftl/store"
 )
@@ -117,7 +118,7 @@ func TestSpoolsInOneSecondKeepApart(t *testing.T) {
 		t.Fatalf("two spools got the same name: %v", got)
 	}
 	for i, r := range revisions {
-		manifest, err := ReadManifest(t.Context(), bucket, r)
+		manifest, err := (&catalog.Catalog{Bucket: bucket}).Manifest(t.Context(), r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -212,7 +213,7 @@ func TestSpoolThatBreaksOffIsNoRevision(t *testing.T) {
 	if _, err := m.Spool(t.Context(), writeFile(t, "tool.txt", "x"), SpoolOptions{}); !errors.Is(err, broken) {
 		t.Errorf("got %v, want the error of the bucket", err)
 	}
-	if contents, err := ReadContents(t.Context(), bucket, parsePackage(t, "tool")); err != nil || len(contents.Revisions) != 0 {
+	if contents, err := (&catalog.Catalog{Bucket: bucket}).Contents(t.Context(), parsePackage(t, "tool")); err != nil || len(contents.Revisions) != 0 {
 		t.Errorf("revisions %v, %v; want none", contents.Revisions, err)
 	}
 }

@@ -10,12 +10,40 @@ import (
 	"golang.org/x/net/html"
 )
 
-// references are the attributes by which an element of a page names another
-// document.
-var references = []string{"href", "src", "srcset", "action", "formaction", "data", "poster", "background"}
+// loading are the attributes by which elements of a page load something, or send
+// something off. What a person may follow, such as the href of an a, is not among
+// them. "*" is every element.
+var loading = map[string][]string{
+	"*":       {"background"},
+	"audio":   {"src"},
+	"base":    {"href"}, // what everything else is relative to
+	"button":  {"formaction"},
+	"embed":   {"src"},
+	"feimage": {"href", "xlink:href"},
+	"form":    {"action"},
+	"frame":   {"src"},
+	"iframe":  {"src"},
+	"image":   {"href", "xlink:href", "src"}, // of SVG; of HTML it is an img
+	"img":     {"src", "srcset", "lowsrc"},
+	"input":   {"src", "formaction"},
+	"link":    {"href", "imagesrcset"},
+	"object":  {"data", "codebase"},
+	"script":  {"src", "href", "xlink:href"}, // of HTML and of SVG
+	"source":  {"src", "srcset"},
+	"track":   {"src"},
+	"use":     {"href", "xlink:href"},
+	"video":   {"src", "poster"},
+}
 
-// mixedContent says which reference of a page is plain http, if one is. What a
-// script or a style sheet loads is not seen.
+// loadingLinks are the relations of a link element that a browser loads by
+// itself. The others, such as canonical, only say what there is.
+var loadingLinks = []string{
+	"apple-touch-icon", "apple-touch-icon-precomposed", "icon", "manifest", "mask-icon", "modulepreload", "prefetch",
+	"preload", "prerender", "stylesheet",
+}
+
+// mixedContent says which thing that a page loads is not encrypted, if one is. It
+// does not know what a script or a style sheet loads.
 func mixedContent(page []byte) error {
 	tokens := html.NewTokenizer(bytes.NewReader(page))
 	for {
@@ -26,23 +54,64 @@ func mixedContent(page []byte) error {
 			}
 			return nil
 		case html.StartTagToken, html.SelfClosingTagToken:
-			token := tokens.Token()
-			for _, attribute := range token.Attr {
-				if slices.Contains(references, attribute.Key) && isPlain(attribute.Val) {
-					return fmt.Errorf("mixed content: <%s %s=%q>", token.Data, attribute.Key, attribute.Val)
-				}
+			if err := insecure(tokens.Token()); err != nil {
+				return err
 			}
 		}
 	}
 }
 
-// isPlain reports whether a reference, or one of the list that srcset has, is
-// an http URL.
-func isPlain(value string) bool {
-	for part := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' }) {
-		if strings.HasPrefix(strings.ToLower(part), "http://") {
-			return true
+// insecure says what an element loads over http, if anything.
+func insecure(element html.Token) error {
+	if element.Data == "link" && !loads(element) {
+		return nil
+	}
+	for _, attribute := range element.Attr {
+		key := attribute.Key
+		if !slices.Contains(loading[element.Data], key) && !slices.Contains(loading["*"], key) {
+			continue
+		}
+		for _, url := range urls(key, attribute.Val) {
+			if isInsecure(url) {
+				return fmt.Errorf("mixed content: <%s %s=%q>", element.Data, key, attribute.Val)
+			}
+		}
+	}
+	return nil
+}
+
+// loads reports whether a browser loads what a link element names.
+func loads(link html.Token) bool {
+	for _, attribute := range link.Attr {
+		if attribute.Key != "rel" {
+			continue
+		}
+		for relation := range strings.FieldsSeq(strings.ToLower(attribute.Val)) {
+			if slices.Contains(loadingLinks, relation) {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// urls returns the URLs in an attribute: one, or a list of which each may have a
+// width or a density behind it.
+func urls(key, value string) []string {
+	if key != "srcset" && key != "imagesrcset" {
+		return []string{value}
+	}
+	return strings.FieldsFunc(value, func(r rune) bool { return r == ',' || strings.ContainsRune(space, r) })
+}
+
+const space = " \t\n\f\r"
+
+// isInsecure reports whether a reference is an http URL, as the URL standard
+// reads it: blanks and control characters around it don't count, and neither do
+// tabs and newlines anywhere in it.
+func isInsecure(reference string) bool {
+	reference = strings.TrimFunc(reference, func(r rune) bool { return r <= ' ' })
+	reference = strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(reference)
+	scheme, _, found := strings.Cut(reference, ":")
+	return found && strings.EqualFold(scheme, "http")
 }

@@ -85,28 +85,79 @@ func TestRunWithPassword(t *testing.T) {
 	}
 }
 
-func TestRunRefusesWhatIsNoURL(t *testing.T) {
-	for _, url := range []string{"", "localhost:80", "ftp://host/", "http://", "http://[::1"} {
-		p := probe.Probe{URL: url} // with the long default: it must not be used
-		done := make(chan error, 1)
-		go func() { done <- p.Run(t.Context()) }()
-		select {
-		case err := <-done:
-			if err == nil {
-				t.Errorf("%q was accepted", url)
-			}
-		case <-time.After(20 * time.Second):
-			t.Fatalf("%q is still tried", url)
+func TestRunRefusesWhatCanNotBeAsked(t *testing.T) {
+	ask := probe.Probe{URL: "http://localhost/"} // with the long default: it must not be used
+	for name, change := range map[string]func(*probe.Probe){
+		"no URL":          func(p *probe.Probe) { p.URL = "" },
+		"no scheme":       func(p *probe.Probe) { p.URL = "localhost:80" },
+		"another scheme":  func(p *probe.Probe) { p.URL = "ftp://host/" },
+		"no host":         func(p *probe.Probe) { p.URL = "http://" },
+		"half an address": func(p *probe.Probe) { p.URL = "http://[::1" },
+		"no status":       func(p *probe.Probe) { p.Status = 99 },
+		"negative":        func(p *probe.Probe) { p.Interval = -1 },
+		"header":          func(p *probe.Probe) { p.Header = http.Header{"A B": {"x"}} },
+		"two headers":     func(p *probe.Probe) { p.Header = http.Header{"A": {"x\r\nB: y"}} },
+	} {
+		p := ask
+		change(&p)
+		if err := p.Validate(); err == nil {
+			t.Errorf("%s: it was accepted", name)
+		}
+		if err := p.Run(t.Context()); err == nil {
+			t.Errorf("%s: it was run", name)
+		}
+	}
+	if err := ask.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNoErrorTellsASecret(t *testing.T) {
+	host := strings.TrimPrefix(serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }), "http://")
+	for _, url := range []string{
+		"http://ops:geheim@" + host + "/", "http://geheim@" + host + "/", "http://" + host + "/?token=geheim",
+		"http://ops:geheim@127.0.0.1:1/",                               // nobody listens there
+		"http://ops:geheim%@" + host, "http://ops:gehe#geheim@" + host, // which can't be parsed
+		"ops:geheim@" + host, "http://ops:geheim@[" + host,
+	} {
+		err := quick(url).Run(t.Context())
+		if err == nil || strings.Contains(err.Error(), "gehe") {
+			t.Errorf("%s: got %v, want an error that does not tell the secret", url, err)
 		}
 	}
 }
 
-func TestRunEndsWithTheContext(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	p := probe.Probe{URL: serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })}
-	if err := p.Run(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want %v", err, context.Canceled)
+func TestRunSendsHeaders(t *testing.T) {
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Api-Key") != "k" || r.Header.Get("Authorization") != "Bearer t" || r.Host != "my.site" {
+			w.WriteHeader(http.StatusForbidden)
+		}
+	})
+	p := quick(url)
+	p.Header = http.Header{"X-Api-Key": {"k"}, "Authorization": {"Bearer t"}, "Host": {"my.site"}}
+	if err := p.Run(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRunEndsWithTheContextAndTellsTheLastTry(t *testing.T) {
+	cause := errors.New("ended by a signal")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	asked := make(chan struct{}, 100)
+	p := probe.Probe{URL: serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if len(asked) > 0 { // the second try is cut short
+			cancel(cause)
+			<-r.Context().Done()
+		}
+		asked <- struct{}{}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}), Interval: time.Millisecond, RequestTimeout: time.Minute}
+	err := p.Run(ctx)
+	if !errors.Is(err, cause) || !strings.Contains(err.Error(), "ended by a signal; the last try: the status is 503 Service Unavailable, not 200") {
+		t.Errorf("got %v, want the cause and the last answer", err)
+	}
+	if err := p.Run(ctx); !errors.Is(err, cause) || !strings.Contains(err.Error(), "there was no answer") {
+		t.Errorf("got %v, want that there was no answer", err)
 	}
 }
 
@@ -125,11 +176,32 @@ func TestRunVerifiesCertificates(t *testing.T) {
 func TestRunNoMixedContent(t *testing.T) {
 	for page, want := range map[string]string{
 		`<a href="https://x/">x</a><img src="/y.png"><script src="//z/s.js"></script>`: "",
-		`http:// in a text is fine <!-- <a href="http://x/"> -->`:                      "",
+		`http:// in a text is fine <!-- <img src="http://x/"> -->`:                     "",
+		`<script>var s = "<img src='http://x/'>"</script>`:                             "",
+		`<a href="http://x/">a link is followed by a person</a>`:                       "",
+		`<area href="http://x/"><blockquote cite="http://x/">`:                         "",
+		`<link rel="canonical" href="http://x/"><link rel=alternate href="http://x/">`: "",
+		`<link href="http://x/"><svg xmlns="http://www.w3.org/2000/svg"></svg>`:        "",
+		`<svg><a xlink:href="http://x/">followed, too</a></svg>`:                       "",
+		`<img src="https://x/?u=http://y/" alt="http://x/" srcset="a.png 1x">`:         "",
 		`<script src="http://x/s.js">`:                                                 `<script src="http://x/s.js">`,
 		`<IMG SRC='HTTP://x/i.png'/>`:                                                  `<img src="HTTP://x/i.png">`,
-		`<a href=http://x/>`:                                                           `<a href="http://x/">`,
 		`<img srcset="a.png 1x, http://x/b.png 2x">`:                                   `<img srcset=`,
+		"<img src=\"ht\ntp:\t//x/i.png\">":                                             `<img src=`,
+		"<img src=\"\x01 http://x/i.png\">":                                            `<img src=`,
+		`<img src="http:/x/i.png">`:                                                    `<img src=`,
+		`<svg><use xlink:href="http://x/i.svg#a"/></svg>`:                              `<use xlink:href=`,
+		`<svg><image xlink:href="http://x/i.png"/></svg>`:                              `<image xlink:href=`,
+		`<svg><use href="http://x/i.svg#a"/></svg>`:                                    `<use href=`,
+		`<link rel="Alternate StyleSheet" href="http://x/s.css">`:                      `<link href=`,
+		`<link rel=icon href="http://x/i.png">`:                                        `<link href=`,
+		`<link rel=preload as=image imagesrcset="http://x/i.png 2x">`:                  `<link imagesrcset=`,
+		`<iframe src="http://x/">`:                                                     `<iframe src=`,
+		`<object data="http://x/">`:                                                    `<object data=`,
+		`<video poster="http://x/"><source src="y">`:                                   `<video poster=`,
+		`<form action="http://x/">`:                                                    `<form action=`,
+		`<base href="http://x/">`:                                                      `<base href=`,
+		`<body background="http://x/">`:                                                `<body background=`,
 	} {
 		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(page)) }))
 		p := quick(server.URL)

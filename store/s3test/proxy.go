@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Proxy stands between a client and an S3 server and damages what its rules
-// name. It keeps the Host header, which the signature covers.
+// Proxy stands between a client and an S3 server and damages what its rules name. It keeps the Host
+// header, which the signature covers.
 type Proxy struct {
 	URL string // the endpoint for the client
 
@@ -25,6 +25,7 @@ type Proxy struct {
 	mu       sync.Mutex
 	rules    []*rule
 	requests []Request
+	aged     map[string]aged // by key
 }
 
 // Request is what the proxy saw.
@@ -50,8 +51,7 @@ type rule struct {
 	seen int
 }
 
-// A Fault answers a request in place of the server. What it forwards it must
-// do at most once.
+// A Fault answers a request in place of the server. What it forwards it must do at most once.
 type Fault func(x *Exchange)
 
 // Exchange is a request on its way through the proxy.
@@ -80,8 +80,8 @@ func NewProxy(t testing.TB, endpoint string) *Proxy {
 	return p
 }
 
-// Add adds a rule. The first one that matches a request is applied; every rule
-// before it that matches counts it.
+// Add adds a rule. The first one that matches a request is applied; every rule before it that
+// matches counts it.
 func (p *Proxy) Add(r Rule) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -102,15 +102,27 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fault(x)
 		return
 	}
-	if resp := x.forward(); resp != nil {
-		x.reply(resp, -1, nil)
+	resp := x.forward()
+	if resp == nil {
+		return
 	}
+	if err := p.rewriteTimes(resp, keyOf(r)); err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	x.reply(resp, -1, nil)
+}
+
+// keyOf returns the key that a request is about, "" for one about the bucket.
+func keyOf(r *http.Request) string {
+	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	return key
 }
 
 func (p *Proxy) match(r *http.Request) Fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	key := keyOf(r)
 	p.requests = append(p.requests, Request{r.Method, key, r.Header.Get("Range"), r.Header.Clone()})
 	for _, rule := range p.rules {
 		if rule.matches(r, key) {
@@ -144,8 +156,8 @@ func (x *Exchange) forward() *http.Response {
 	return resp
 }
 
-// reply passes an answer on, up to n bytes of its body (-1 is all of them), and
-// then does what is to be done in the middle.
+// reply passes an answer on, up to n bytes of its body (-1 is all of them), and then does what is
+// to be done in the middle.
 func (x *Exchange) reply(resp *http.Response, n int64, then func()) {
 	defer resp.Body.Close()
 	for name, values := range resp.Header {
@@ -255,8 +267,7 @@ func Trickle(n int64, pause time.Duration) Fault { return drip(n, 1, pause) }
 // Throttle sends the body in chunks of n bytes.
 func Throttle(n int64, pause time.Duration) Fault { return drip(n, n, pause) }
 
-// drip sends the first bytes of the body, and the rest in chunks, with a pause
-// before each.
+// drip sends the first bytes of the body, and the rest in chunks, with a pause before each.
 func drip(first, chunk int64, pause time.Duration) Fault {
 	return func(x *Exchange) {
 		resp := x.forward()
@@ -331,8 +342,7 @@ func (f *flipper) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Header answers as the server does, but for a header. An empty value leaves it
-// out.
+// Header answers as the server does, but for a header. An empty value leaves it out.
 func Header(name, value string) Fault {
 	return func(x *Exchange) {
 		resp := x.forward()
@@ -346,8 +356,7 @@ func Header(name, value string) Fault {
 	}
 }
 
-// Whole answers to a request for a range with the whole object, which is the
-// body.
+// Whole answers to a request for a range with the whole object, which is the body.
 func Whole(body string) Fault {
 	return func(x *Exchange) {
 		resp := x.forward()
@@ -362,9 +371,8 @@ func Whole(body string) Fault {
 	}
 }
 
-// Unsized answers as a server of HTTP/1.0 does, that tells the end of a body by
-// closing the connection, and closes it after n bytes: nothing shows that there
-// is more.
+// Unsized answers as a server of HTTP/1.0 does, that tells the end of a body by closing the
+// connection, and closes it after n bytes: nothing shows that there is more.
 func Unsized(n int64) Fault {
 	return func(x *Exchange) {
 		resp := x.forward()

@@ -1,6 +1,6 @@
-// Package s3test runs a real S3 server for tests: versitygw on a loopback port,
-// over a temporary directory. The version is pinned in testdata/s3/go.mod; the
-// go command builds it once into its build cache.
+// Package s3test runs a real S3 server for tests, on a loopback port and over a temporary
+// directory: versitygw, or the one that FTL_TEST_S3 names, which is minio. Their versions are
+// pinned below testdata/s3; the go command builds one once into its build cache.
 package s3test
 
 import (
@@ -23,21 +23,21 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// Server is a running S3 server. It is a comparable value, and may be used by
-// several tests at once, each with a bucket of its own.
+// Server is a running S3 server. It is a comparable value, and may be used by several tests at
+// once, each with a bucket of its own.
 type Server struct {
 	Endpoint  string // URL without a path
 	AccessKey string
 	SecretKey string
 	Region    string
 
-	// Data is the directory in which an object is the file <bucket>/<key>, for
-	// a test that has to change an object's age.
+	// Data is the directory in which an object is the file <bucket>/<key>, "" for a server that
+	// keeps objects otherwise.
 	Data string
 }
 
-// Env returns the environment, as "name=value", with which the SDK and ftl use
-// the server, whatever the machine has configured.
+// Env returns the environment, as "name=value", with which the SDK and ftl use the server, whatever
+// the machine has configured.
 func (s Server) Env() []string {
 	return []string{
 		"AWS_ENDPOINT_URL=" + s.Endpoint,
@@ -87,8 +87,8 @@ func (s Server) MakeBucket(ctx context.Context, name string) error {
 	return nil
 }
 
-// shared is the one server of a test process. It stops when the last test that
-// started it has ended; a test that runs its children below one Start keeps it.
+// shared is the one server of a test process. It stops when the last test that started it has
+// ended; a test that runs its children below one Start keeps it.
 var shared struct {
 	sync.Mutex
 	users  int
@@ -96,9 +96,8 @@ var shared struct {
 	stop   func() error
 }
 
-// Start returns the server of this test process, started when need be, and
-// keeps it running until the test ends. The first start on a machine builds
-// it, which takes a minute.
+// Start returns the server of this test process, started when need be, and keeps it running until
+// the test ends. The first start on a machine builds it, which takes a minute.
 func Start(t testing.TB) Server {
 	t.Helper()
 	shared.Lock()
@@ -124,44 +123,19 @@ func Start(t testing.TB) Server {
 	return shared.server
 }
 
-// binary builds the server where need be and returns its path. The go command
-// sees to it that several test processes can ask at once. For a user who can't
-// build it, FTL_TEST_S3_SERVER is the path of one that was built.
-var binary = sync.OnceValues(func() (string, error) {
-	if path := os.Getenv("FTL_TEST_S3_SERVER"); path != "" {
-		return path, nil
-	}
-	module, err := goCommand(".", "env", "GOMOD")
-	if err != nil {
-		return "", err
-	}
-	return goCommand(filepath.Join(filepath.Dir(module), "testdata", "s3"), "tool", "-n", "versitygw")
-})
-
-// goCommand returns what a go command prints. The module of the server is no
-// part of a workspace, nor of a vendored build.
-func goCommand(dir string, args ...string) (string, error) {
-	cmd := exec.Command("go", args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOOS=", "GOARCH=", "GOFLAGS=-buildvcs=false")
-	cmd.Stderr = &strings.Builder{}
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, cmd.Stderr)
-	}
-	return strings.TrimSpace(string(out)), nil
-}
-
-// Run starts a server for a program that is no test, and returns what stops it
-// and removes all that it holds. A port that another process took meanwhile is
-// one more try.
+// Run starts a server for a program that is no test, and returns what stops it and removes all that
+// it holds. A port that another process took meanwhile is one more try.
 func Run() (Server, func() error, error) {
-	path, err := binary()
+	p, err := chosen()
+	if err != nil {
+		return Server{}, nil, err
+	}
+	path, err := p.binary()
 	if err != nil {
 		return Server{}, nil, fmt.Errorf("build the S3 server: %w", err)
 	}
 	for try := 1; ; try++ {
-		server, stop, err := runOn(path)
+		server, stop, err := p.run(path)
 		if err == nil || try == 3 {
 			return server, stop, err
 		}
@@ -171,12 +145,12 @@ func Run() (Server, func() error, error) {
 // startTimeout is generous, for a machine under load.
 const startTimeout = 30 * time.Second
 
-func runOn(path string) (Server, func() error, error) {
+func (p product) run(path string) (Server, func() error, error) {
 	dir, err := os.MkdirTemp("", "ftl-s3-")
 	if err != nil {
 		return Server{}, nil, err
 	}
-	cmd, address, err := command(path, dir)
+	cmd, address, err := p.prepare(path, dir)
 	if err == nil {
 		err = cmd.Start()
 	}
@@ -187,27 +161,26 @@ func runOn(path string) (Server, func() error, error) {
 	go func() { ended <- cmd.Wait() }()
 	stop := func() error {
 		err := cmd.Process.Kill()
-		<-ended // killed, so its error says nothing
+		died := <-ended
+		if errors.Is(err, os.ErrProcessDone) { // else it was killed, so that its error says nothing
+			err = fmt.Errorf("it has ended by itself: %v\n%s", died, cmd.Stderr)
+		}
 		return errors.Join(err, os.RemoveAll(dir))
 	}
-	s := Server{Endpoint: "http://" + address, AccessKey: accessKey, SecretKey: secretKey, Region: "us-east-1", Data: filepath.Join(dir, "data")}
-	if err := s.wait(ended); err != nil {
+	s := Server{Endpoint: "http://" + address, AccessKey: accessKey, SecretKey: secretKey, Region: region}
+	if p.keepsFiles {
+		s.Data = filepath.Join(dir, dataDir)
+	}
+	if err := s.wait(p.health, ended); err != nil {
 		ended <- nil
 		return Server{}, nil, errors.Join(fmt.Errorf("start the S3 server: %w\n%s", err, cmd.Stderr), stop())
 	}
 	return s, stop, nil
 }
 
-const (
-	accessKey = "ftl-test"
-	secretKey = "ftl-test-secret"
-	health    = "/-health"
-)
-
-// command is the server over a directory of its own. Its metadata go to files
-// rather than to extended attributes, which not every file system has.
-func command(path, dir string) (*exec.Cmd, string, error) {
-	for _, sub := range []string{"data", "meta"} {
+// prepare is the server over a directory of its own.
+func (p product) prepare(path, dir string) (*exec.Cmd, string, error) {
+	for _, sub := range []string{dataDir, metaDir} {
 		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
 			return nil, "", err
 		}
@@ -220,16 +193,15 @@ func command(path, dir string) (*exec.Cmd, string, error) {
 	if err := l.Close(); err != nil {
 		return nil, "", err
 	}
-	cmd := exec.Command(path, "--port", address, "--quiet", "--keep-alive", "--health", health,
-		"posix", "--sidecar", filepath.Join(dir, "meta"), filepath.Join(dir, "data"))
-	cmd.Env = []string{"HOME=" + dir, "TMPDIR=" + dir, "ROOT_ACCESS_KEY_ID=" + accessKey, "ROOT_SECRET_ACCESS_KEY=" + secretKey}
+	cmd := exec.Command(path, p.args(address, dir)...)
+	cmd.Env = append([]string{"HOME=" + dir, "TMPDIR=" + dir}, p.env...)
 	cmd.Dir = dir
 	cmd.Stderr = &strings.Builder{}
 	return cmd, address, nil
 }
 
 // wait returns when the server answers.
-func (s Server) wait(ended <-chan error) error {
+func (s Server) wait(health string, ended <-chan error) error {
 	deadline := time.After(startTimeout)
 	for {
 		resp, err := http.Get(s.Endpoint + health)

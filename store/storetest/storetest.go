@@ -33,9 +33,11 @@ func Run(t *testing.T, open func(t *testing.T) store.Bucket) {
 	for name, test := range map[string]func(*testing.T, store.Bucket){
 		"Lists":                  testLists,
 		"ListsByPrefix":          testListsByPrefix,
-		"ListsByDelimiter":       testListsByDelimiter,
+		"ListsPart":              testListsPart,
 		"ReadsRanges":            testReadsRanges,
 		"ReadsOneObjectOnly":     testReadsOneObjectOnly,
+		"ReadsUntilClosed":       testReadsUntilClosed,
+		"ReadsWhatHasChanged":    testReadsWhatHasChanged,
 		"RoundTrip":              testRoundTrip,
 		"Absent":                 testAbsent,
 		"Deletes":                testDeletes,
@@ -118,6 +120,25 @@ func wantDate(t *testing.T, date time.Time) {
 	}
 }
 
+func testReadsUntilClosed(t *testing.T, b store.Bucket) {
+	Put(t, b, "k", "0123456789")
+	r, _, err := b.Get(t.Context(), "k", store.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(r, make([]byte, 3)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := r.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	}
+	if n, err := r.Read(make([]byte, 3)); n != 0 || !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("Read after Close: %d bytes, %v, want none and fs.ErrClosed", n, err)
+	}
+}
+
 // testLists grows a bucket over the sizes at which pages end.
 func testLists(t *testing.T, b store.Bucket) {
 	var want []string
@@ -177,25 +198,29 @@ func testListsByPrefix(t *testing.T, b store.Bucket) {
 	}
 }
 
-func testListsByDelimiter(t *testing.T, b store.Bucket) {
-	for _, key := range []string{"a", "b.1", "b.2", "c.1.x", "d/e/f", "d/g", "d.h", "i/j"} {
+func testListsPart(t *testing.T, b store.Bucket) {
+	for _, key := range []string{"a", "b-x", "b/1", "b/2/3", "b/4", "b0", "c"} {
 		Put(t, b, key, key)
 	}
 	for _, test := range []struct {
-		opts     store.ListOptions
-		keys     []string
-		prefixes []string
+		opts store.ListOptions
+		keys []string
+		more bool
 	}{
-		{store.ListOptions{Delimiter: "/"}, []string{"a", "b.1", "b.2", "c.1.x", "d.h"}, []string{"d/", "i/"}},
-		{store.ListOptions{Delimiter: "."}, []string{"a", "d/e/f", "d/g", "i/j"}, []string{"b.", "c.", "d."}},
-		{store.ListOptions{Delimiter: "/", Prefix: "d"}, []string{"d.h"}, []string{"d/"}},
-		{store.ListOptions{Delimiter: "/", Prefix: "d/"}, []string{"d/g"}, []string{"d/e/"}},
-		{store.ListOptions{Delimiter: "/", Prefix: "d/e/f"}, []string{"d/e/f"}, nil},
-		{store.ListOptions{Delimiter: ".", Prefix: "c."}, nil, []string{"c.1."}},
+		{store.ListOptions{After: "b/1"}, []string{"b/2/3", "b/4", "b0", "c"}, false},
+		{store.ListOptions{After: "b/2"}, []string{"b/2/3", "b/4", "b0", "c"}, false},
+		{store.ListOptions{After: "b/2/4"}, []string{"b/4", "b0", "c"}, false},
+		{store.ListOptions{After: "c"}, nil, false},
+		{store.ListOptions{After: "a", Prefix: "b/"}, []string{"b/1", "b/2/3", "b/4"}, false},
+		{store.ListOptions{After: "z", Prefix: "b/"}, nil, false},
+		{store.ListOptions{Limit: 1}, []string{"a"}, true},
+		{store.ListOptions{Limit: 2, After: "a", Prefix: "b/"}, []string{"b/1", "b/2/3"}, true},
+		{store.ListOptions{Limit: 3, Prefix: "b/"}, []string{"b/1", "b/2/3", "b/4"}, false},
+		{store.ListOptions{Limit: 4, Prefix: "b/"}, []string{"b/1", "b/2/3", "b/4"}, false},
 	} {
 		l := list(t, b, test.opts)
-		if !slices.Equal(keys(l), test.keys) && len(test.keys)+len(l.Objects) > 0 || !slices.Equal(l.Prefixes, test.prefixes) {
-			t.Errorf("List %+v: %q and %q, want %q and %q", test.opts, keys(l), l.Prefixes, test.keys, test.prefixes)
+		if !slices.Equal(keys(l), test.keys) && len(test.keys)+len(l.Objects) > 0 || l.More != test.more {
+			t.Errorf("List %+v: %q, more %v; want %q, %v", test.opts, keys(l), l.More, test.keys, test.more)
 		}
 	}
 }
@@ -232,6 +257,25 @@ func testReadsOneObjectOnly(t *testing.T, b store.Bucket) {
 	_, _, err := b.Get(t.Context(), "k", store.GetOptions{ETag: old.ETag, Offset: 1})
 	if !errors.Is(err, store.ErrPrecondition) {
 		t.Errorf("error is %v, want ErrPrecondition", err)
+	}
+}
+
+func testReadsWhatHasChanged(t *testing.T, b store.Bucket) {
+	old := Put(t, b, "k", "one")
+	_, o, err := b.Get(t.Context(), "k", store.GetOptions{Unless: old.ETag})
+	if !errors.Is(err, store.ErrUnchanged) || errors.Is(err, store.ErrPrecondition) {
+		t.Errorf("error is %v, want ErrUnchanged", err)
+	}
+	wantDate(t, o.Date)
+	now := Put(t, b, "k", "two")
+	if body, o := Get(t, b, "k", store.GetOptions{Unless: old.ETag}); body != "two" || o.ETag != now.ETag {
+		t.Errorf("got %q, %s; want two, %s", body, o.ETag, now.ETag)
+	}
+	if err := b.Delete(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := b.Get(t.Context(), "k", store.GetOptions{Unless: now.ETag}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error is %v, want fs.ErrNotExist", err)
 	}
 }
 

@@ -18,8 +18,7 @@ import (
 // contender is a command in a contest.
 type contender struct {
 	name string
-	// prepare makes what the command needs, in a directory that is new and its
-	// own. It may be nil.
+	// prepare makes what the command needs, in a directory that is new and its own. It may be nil.
 	prepare func(ctx context.Context, dir string) error
 	// command works in that directory. What it does is on disk when it ends.
 	command func(ctx context.Context, dir string) *exec.Cmd
@@ -33,8 +32,8 @@ type sample struct {
 	peak int64 // bytes of memory, of the largest of its processes
 }
 
-// contest runs commands in turn, A B C A B C, each time in a directory of its
-// own. The first round doesn't count.
+// contest runs commands in turn, A B C A B C, each time in a directory of its own. The first round
+// doesn't count.
 func (b *bench) contest(ctx context.Context, contenders ...contender) ([][]sample, error) {
 	return b.rounds(ctx, b.count, contenders...)
 }
@@ -81,8 +80,7 @@ func (b *bench) once(ctx context.Context, c contender) (s sample, err error) {
 	return timed(c.command(ctx, dir))
 }
 
-// settle writes out what earlier runs have left to write, so that nobody pays
-// for somebody else.
+// settle writes out what earlier runs have left to write, so that nobody pays for somebody else.
 func settle(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -113,8 +111,8 @@ func median(samples []sample) time.Duration {
 	return middle(walls)
 }
 
-// ratio is the median of what a takes for each second of b, pair by pair: of two
-// runs that follow each other, both see the same machine.
+// ratio is the median of what a takes for each second of b, pair by pair: of two runs that follow
+// each other, both see the same machine.
 func ratio(a, b []sample) float64 {
 	ratios := make([]float64, len(a))
 	for i := range a {

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// link is a network between a client and the server, on loopback: a TCP proxy
-// that delays and paces what passes, and counts it. It has no loss and no slow
-// start. The zero speed is none that is limited.
+// link is a network between a client and the server, on loopback: a TCP proxy that delays and paces
+// what passes, and counts it. It has no loss and no slow start. The zero speed is none that is
+// limited.
 type link struct {
 	roundTrip     time.Duration
 	total         int64 // bytes per second, all connections together
@@ -62,8 +62,8 @@ func (l *link) start(ctx context.Context, server string) (address string, wait f
 	return l.listener.Addr().String(), group.Wait, nil
 }
 
-// connection passes on what client and server say, until one of them is silent
-// for good. What went wrong, each of them notices itself.
+// connection passes on what client and server say, until one of them is silent for good. What went
+// wrong, each of them notices itself.
 func (l *link) connection(ctx context.Context, client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", l.server)
@@ -99,8 +99,8 @@ func (l *link) connection(ctx context.Context, client net.Conn) {
 	both.Wait()
 }
 
-// pass copies one direction. A part waits for its time on the link, and then
-// takes half a round trip, while the next ones follow.
+// pass copies one direction. A part waits for its time on the link, and then takes half a round
+// trip, while the next ones follow.
 func (l *link) pass(from, to net.Conn, paces []*pace, count func(int)) {
 	type part struct {
 		data []byte

@@ -1,6 +1,5 @@
-// Bench measures FTL beside what else unpacks a tarball out of a bucket, on one
-// machine, in one run, and prints a table. README.md says what is measured, and
-// how.
+// Bench measures FTL beside what else unpacks a tarball out of a bucket, on one machine, in one
+// run, and prints a table. README.md says what is measured, and how.
 package main
 
 import (

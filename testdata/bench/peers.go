@@ -42,8 +42,8 @@ func findTools(ctx context.Context, cache, dir string) (t tools, err error) {
 	return t, nil
 }
 
-// A pipe is a peer: a line of shell that unpacks $OBJECT in its working
-// directory, or packs $TREE to it, with a name for the table.
+// A pipe is a peer: a line of shell that unpacks $OBJECT in its working directory, or packs $TREE
+// to it, with a name for the table.
 type pipe struct {
 	name  string
 	shell string

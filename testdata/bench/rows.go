@@ -46,8 +46,8 @@ func wide() *link   { return &link{roundTrip: 20 * time.Millisecond, perConnecti
 
 const briefly = 20 // runs at least of what takes milliseconds
 
-// syncs is a sync into a new host as a contender. Where it has a revision, that
-// one is active before.
+// syncs is a sync into a new host as a contender. Where it has a revision, that one is active
+// before.
 func (b *bench) syncs(name string, at bucket, prefix, pkg, before string) contender {
 	return contender{
 		name: name,
@@ -79,8 +79,8 @@ func (b *bench) service(ctx context.Context) ([]line, error) {
 	return b.full(ctx, "service", "W2", b.trees.service, b.trees.serviceTarball, 0.35, 0.20)
 }
 
-// full is a full sync of a tree that was spooled as a tgz, and of one that was
-// spooled as a directory, beside what unpacks the tgz as it is.
+// full is a full sync of a tree that was spooled as a tgz, and of one that was spooled as a
+// directory, beside what unpacks the tgz as it is.
 func (b *bench) full(ctx context.Context, pkg, label, tree, tarball string, gzip, zstd float64) ([]line, error) {
 	object := pkg + "-peers/" + filepath.Base(tarball)
 	if err := b.put(ctx, tarball, object); err != nil {
@@ -188,8 +188,8 @@ var (
 	upgraded = step{"upgraded", "upgrade of a dependency and the program", 62e6, 0.70}
 )
 
-// spoolStep spools both versions, unless that was done, and returns the older
-// revision and the newer one.
+// spoolStep spools both versions, unless that was done, and returns the older revision and the
+// newer one.
 func (b *bench) spoolStep(ctx context.Context, s step) (older, newer string, err error) {
 	if _, done := b.steps[s]; !done {
 		next := map[step]string{changed: b.trees.changed, upgraded: b.trees.upgraded}[s]
@@ -234,8 +234,7 @@ func (b *bench) bytes(ctx context.Context) (lines []line, err error) {
 	return lines, nil
 }
 
-// near is the small steps on the local disk, where the server is on the same
-// machine.
+// near is the small steps on the local disk, where the server is on the same machine.
 func (b *bench) near(ctx context.Context) ([]line, error) {
 	return b.small(ctx, ", on the local disk", b.bucket, func(step) float64 { return 0.8 })
 }
@@ -249,8 +248,7 @@ func (b *bench) slow(ctx context.Context) (lines []line, err error) {
 	return lines, err
 }
 
-// small is a sync of the next revision by a host that has the one before, beside
-// a full sync of it.
+// small is a sync of the next revision by a host that has the one before, beside a full sync of it.
 func (b *bench) small(ctx context.Context, where string, at bucket, limit func(step) float64) (lines []line, err error) {
 	for _, s := range []step{changed, upgraded} {
 		older, _, err := b.spoolStep(ctx, s)
@@ -382,8 +380,8 @@ func (b *bench) subscribed(ctx context.Context, prefix string, packages int) (ro
 	return root, err
 }
 
-// listing lists many revisions. They are put on the server's disk as they are,
-// since nobody waits for 10,000 spools.
+// listing lists many revisions. They are put on the server's disk as they are, since nobody waits
+// for 10,000 spools.
 func (b *bench) listing(ctx context.Context) ([]line, error) {
 	const revisions = 10_000
 	if err := os.Mkdir(b.bucket.path("listed"), 0o755); err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/rhettg/ftl/store/s3test"
 )
 
-// bucket is the one bucket of the run, on a real S3 server. Each case has a
-// prefix of its own in it.
+// bucket is the one bucket of the run, on a real S3 server. Each case has a prefix of its own in
+// it.
 type bucket struct {
 	s3test.Server
 	name string
@@ -53,8 +53,8 @@ func (s bucket) url(key string) string { return "s3://" + s.name + "/" + key }
 // path is where an object lies on the server's disk.
 func (s bucket) path(key string) string { return filepath.Join(s.Data, s.name, key) }
 
-// environment is that of the machine without what is configured for other
-// servers, and with this one.
+// environment is that of the machine without what is configured for other servers, and with this
+// one.
 func (s bucket) environment(more ...string) []string {
 	var env []string
 	for _, variable := range os.Environ() {
@@ -62,14 +62,15 @@ func (s bucket) environment(more ...string) []string {
 			env = append(env, variable)
 		}
 	}
+	env = append(env, "FTL_ENV_FILE=none")
 	env = append(env, s.Env()...)
 	env = append(env, "S3_ENDPOINT_URL="+s.Endpoint, // for s5cmd
 		"RCLONE_CONFIG="+os.DevNull, "RCLONE_S3_PROVIDER=Other", "RCLONE_S3_ENV_AUTH=true", "RCLONE_S3_ENDPOINT="+s.Endpoint)
 	return append(env, more...)
 }
 
-// ftl is a command of ftl, with the prefix as its bucket and root as its host.
-// It keeps one revision, so that a sync fetches the newest and no other.
+// ftl is a command of ftl, with the prefix as its bucket and root as its host. It keeps one
+// revision, so that a sync fetches the newest and no other.
 func (b *bench) ftl(ctx context.Context, at bucket, prefix, root string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, b.tools.ftl, args...)
 	cmd.Env = at.environment("FTL_BUCKET="+at.url(prefix), "FTL_ROOT="+root, "FTL_KEEP=1")

@@ -130,8 +130,7 @@ func describeMachine(dir string) string {
 		float64(memory.Totalram)*float64(memory.Unit)/(1<<30), unix.ByteSliceToString(name.Release[:]), fileSystem(dir), runtime.Version())
 }
 
-// fileSystem is the type of the one that dir is on: that of the longest mount
-// point above it.
+// fileSystem is the type of the one that dir is on: that of the longest mount point above it.
 func fileSystem(dir string) string {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
@@ -159,8 +158,8 @@ func load() string {
 	return first
 }
 
-// ownPeak is the most memory that this process has had. A child shares it until
-// it has become another program, and the kernel counts that as the child's.
+// ownPeak is the most memory that this process has had. A child shares it until it has become
+// another program, and the kernel counts that as the child's.
 func ownPeak() int64 {
 	var usage unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {

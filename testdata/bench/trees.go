@@ -15,16 +15,16 @@ import (
 	"strings"
 )
 
-// The trees are made of real ones. App is like an application on Node.js: many
-// small files from several modules, and one large binary. It comes as two real
-// consecutive versions, of which two small steps are made:
+// The trees are made of real ones. App is like an application on Node.js: many small files from
+// several modules, and one large binary. It comes as two real consecutive versions, of which two
+// small steps are made:
 //
 //	base      the application
 //	changed   base with changedFiles files of the newer release of one module
 //	upgraded  base with all files of that release, and the next version of the binary
 //
-// Service is one binary. Every tree is copied anew, so that the times of its
-// files differ between versions, as they do between two builds.
+// Service is one binary. Every tree is copied anew, so that the times of its files differ between
+// versions, as they do between two builds.
 
 // modules are in every version of the application.
 var modules = []string{
@@ -47,16 +47,16 @@ const (
 )
 
 const (
-	// largestFile of the modules is taken: what is larger is mostly generated
-	// code, which a node application has less of.
+	// largestFile of the modules is taken: what is larger is mostly generated code, which a node
+	// application has less of.
 	largestFile  = 28 << 10
 	changedFiles = 60
 	// treesVersion changes with whatever is said above.
 	treesVersion = "trees-1"
 )
 
-// trees are the paths of the trees and of the tarballs of them. The last name of
-// each is that of its package, app or service.
+// trees are the paths of the trees and of the tarballs of them. The last name of each is that of
+// its package, app or service.
 type trees struct {
 	base, changed, upgraded string
 	service                 string
@@ -165,9 +165,9 @@ func download(ctx context.Context, modules ...string) ([]module, error) {
 	}
 }
 
-// buildProgram builds a program of a module at a version. It is required by a
-// module of its own, since the versions of what it needs are then its own, too.
-// It comes without debug information, as services mostly do.
+// buildProgram builds a program of a module at a version. It is required by a module of its own,
+// since the versions of what it needs are then its own, too. It comes without debug information, as
+// services mostly do.
 func buildProgram(ctx context.Context, path, version, folder, output string) error {
 	dir, err := os.MkdirTemp("", "build-")
 	if err != nil {
@@ -205,8 +205,8 @@ func small(dir string) (names []string, err error) {
 	return names, err
 }
 
-// copySmall copies those files. What comes from the module cache is read-only
-// there, also the directories.
+// copySmall copies those files. What comes from the module cache is read-only there, also the
+// directories.
 func copySmall(from, to string) error {
 	names, err := small(from)
 	for _, name := range names {

@@ -58,10 +58,10 @@ func (h *host) expect() (*expectation, error) {
 			want.hooks = append(want.hooks, hook)
 		}
 	}
-	if found := h.recovered(want, true); len(found) > 0 {
+	if found := h.recovered(want, &ending{facts: want.done, exact: true}, true); len(found) > 0 {
 		err = errors.Join(err, fmt.Errorf("undisturbed: %s", strings.Join(found, "\n")))
 	}
-	if (want.code != 0) != (h.scenario.fails != "") {
+	if (want.code != 0) != (h.scenario.fails != "" || h.scenario.stays > 0) {
 		err = errors.Join(err, fmt.Errorf("undisturbed, it exits with %d: %s", want.code, result.output))
 	}
 	return want, err
@@ -70,7 +70,7 @@ func (h *host) expect() (*expectation, error) {
 // crash stops the command at its nth change, its recovery at the change that the
 // next number says, and so on, checks the host after each, and then lets it
 // recover. It reports whether the command lived to its nth change.
-func (h *host) crash(want *expectation, m mode, moments []int) (reached bool, found problems, err error) {
+func (h *host) crash(want *expectation, m mode, by way, moments []int) (reached bool, found problems, err error) {
 	if err := h.begin(); err != nil {
 		return false, nil, err
 	}
@@ -87,19 +87,16 @@ func (h *host) crash(want *expectation, m mode, moments []int) (reached bool, fo
 			break
 		}
 		reached = true
-		_, at := h.atAnyTime(want)
-		found = append(found, at...)
-		args = h.recoveryCommand()
+		seen, at := h.atAnyTime(want)
+		if found = append(found, at...); len(at) > 0 {
+			break
+		}
+		if args, err = h.prepareFor(by, seen); err != nil {
+			return reached, found, err
+		}
 	}
-	after, err := h.recover(want, m.cut == 0)
+	after, err := h.recover(want, by, m.cut == 0)
 	return reached, append(found, after...), err
-}
-
-func (h *host) recoveryCommand() []string {
-	if h.scenario.recovery != nil {
-		return h.scenario.recovery(h.stage)
-	}
-	return h.scenario.command(h.stage)
 }
 
 // stopAt stops a command at its nth change, and starts the host again.
@@ -126,27 +123,42 @@ func (h *host) stopAt(args []string, m mode, moment int) (stopped bool, err erro
 	return stopped, nil
 }
 
-// recover gives the command once more, lets one sync follow as cron would, and
-// checks the host.
-func (h *host) recover(want *expectation, strict bool) (found problems, err error) {
-	code, _, all, err := h.run(h.recoveryCommand()...)
+// recover gives a command, lets one sync follow as cron would, and checks the
+// host.
+func (h *host) recover(want *expectation, by way, strict bool) (found problems, err error) {
+	end, found, err := h.give(by, want)
 	if err != nil {
-		return nil, err
+		return found, err
 	}
-	if code != want.code && !slices.Contains(h.scenario.again, code) {
-		found.add("the recovery exits with %d: %s", code, all)
+	again, err := h.notBegun(by, want)
+	if err != nil {
+		return found, err
 	}
-	if h.scenario.interrupted {
-		if f, err := h.look(); err == nil && f.current == want.start.current && !h.unJumped() {
-			if code, _, all, err := h.run(h.scenario.command(h.stage)...); err != nil || code != 0 {
-				found.add("the command, given again, exits with %d: %s", code, all)
-			}
+	if again {
+		code, _, all, err := h.run(h.scenario.command(h.stage)...)
+		if err != nil || code != want.code && !slices.Contains(h.scenario.again, code) {
+			found.add("the command, given again, exits with %d: %s", code, all)
 		}
 	}
-	if code, _, all, err := h.run("sync"); err != nil || code != 0 && h.scenario.fails == "" {
+	h.healthy = false
+	if code, _, all, err := h.run("sync"); err != nil || code != 0 && h.scenario.fails == "" && h.scenario.stays == 0 {
 		found.add("the next sync exits with %d: %s", code, all)
 	}
-	return append(found, h.recovered(want, strict)...), nil
+	return append(found, h.recovered(want, end, strict)...), nil
+}
+
+// notBegun reports whether a command that is not a sync has to be given again
+// after one: that ends what was begun, and no more.
+func (h *host) notBegun(by way, want *expectation) (bool, error) {
+	command := h.scenario.command(h.stage)
+	if by.name != bySync.name || command[0] == "sync" {
+		return false, nil
+	}
+	if !strings.HasPrefix(command[0], "jump") {
+		return true, nil
+	}
+	f, err := h.look()
+	return f.current == want.start.current && !h.unJumped(), err
 }
 
 // unJumped reports whether the old revision was stopped, from where there is
@@ -191,7 +203,7 @@ func (h *host) fail(want *expectation, errno syscall.Errno, moment int) (reached
 	if result.code == 0 && !h.scenario.tolerates(at, errno) {
 		found.add("the exit code is 0")
 	}
-	after, err := h.recover(want, true)
+	after, err := h.recover(want, h.ways(h.scenario)[0], true)
 	return reached, append(found, after...), err
 }
 
@@ -199,7 +211,7 @@ func (h *host) fail(want *expectation, errno syscall.Errno, moment int) (reached
 // and why.
 var tolerable = []struct {
 	call   string // "" is any
-	path   string // a pattern of filepath.Match, in the package's directory
+	path   string // a pattern of filepath.Match, in the package's directory; with /** behind, all below that
 	errnos []syscall.Errno
 	why    string
 	only   string // the scenario, "" is any
@@ -209,6 +221,14 @@ var tolerable = []struct {
 	{"", ".ftl/index/*", nil, "as above", ""},
 	{"", ".ftl/reserve", nil, "the host works without a reserve, and the next sync makes it", ""},
 	{"", ".ftl/reserve/*", nil, "as above", ""},
+	{"", ".ftl/manifest*", nil, "for ftl diff and check, which do without it, and the user is warned", ""},
+	{"", ".ftl/manifest/*", nil, "as above", ""},
+	{"", "/root/.ftl", nil, "what the host remembers of the bucket: without it the next sync asks for all", ""},
+	{"", "/root/.ftl/*", nil, "as above", ""},
+	{"unlinkat", "revs/.stage/*", nil, "it is tried again at once, or at the next sync", ""},
+	{"unlinkat", "revs/.trash/**", nil, "as above", ""},
+	{"unlinkat", "/root/.site.removed.*/**", nil, "as above", ""},
+	{"", ".ftl/.synced.tmp", nil, "as above, of the next", ""},
 	{"", ".ftl/synced", nil, "its time tells people when the last sync was, and nobody else", ""},
 	{"", ".ftl/.*.tmp", full, "the reserve is given up, and the file is written again", ""},
 	{"", ".ftl/*.holder", full, "as above", ""},
@@ -223,12 +243,23 @@ var tolerable = []struct {
 	{"unlinkat", ".*.tmp", nil, "as above", ""},
 }
 
+// matchesPath is filepath.Match, and knows all that is below a directory.
+func matchesPath(pattern, name string) bool {
+	if dir, below := strings.CutSuffix(pattern, "/**"); below {
+		parts := strings.Split(name, "/")
+		depth := strings.Count(dir, "/") + 1
+		return len(parts) > depth && matchesPath(dir, strings.Join(parts[:depth], "/"))
+	}
+	matches, _ := filepath.Match(pattern, name)
+	return matches
+}
+
 var full = []syscall.Errno{unix.ENOSPC, unix.EDQUOT}
 
 func (s *scenario) tolerates(c call, errno syscall.Errno) bool {
 	name := strings.TrimPrefix(c.path, "/root/"+pkg+"/")
 	for _, t := range tolerable {
-		matches, _ := filepath.Match(t.path, name)
+		matches := matchesPath(t.path, name)
 		if matches && (t.call == "" || t.call == c.name) && (t.only == "" || t.only == s.name) && (t.errnos == nil || slices.Contains(t.errnos, errno)) {
 			return true
 		}

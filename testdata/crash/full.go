@@ -120,7 +120,7 @@ func (h *host) refuseWhenFull(disk fullDisk) (found problems, err error) {
 	if err := h.makeRoom(); err != nil {
 		return nil, err
 	}
-	after, err := h.recover(want, true)
+	after, err := h.recover(want, h.ways(h.scenario)[0], true)
 	return append(found, after...), err
 }
 
@@ -136,7 +136,7 @@ func (h *host) empty(want *expectation) (found problems, err error) {
 	if _, err := os.Lstat(filepath.Join(h.pkg(), ".ftl", "reserve")); err != nil && !h.scenario.gone {
 		found.add("the next sync: %v", err)
 	}
-	return append(found, h.recovered(want, true)...), err
+	return append(found, h.recovered(want, &ending{facts: want.done, exact: true}, true)...), err
 }
 
 const filler = "filler"

@@ -133,7 +133,7 @@ func (h *harness) runParts(ctx context.Context) error {
 		name string
 		jobs func() []job
 	}{
-		{"order", h.orders}, {"crashes", h.crashes}, {"again", h.crashesAgain}, {"errors", h.errors}, {"full", h.fullDisks}, {"mutations", h.mutations},
+		{"order", h.orders}, {"crashes", h.crashes}, {"recoveries", h.recoveries}, {"again", h.crashesAgain}, {"errors", h.errors}, {"full", h.fullDisks}, {"mutations", h.mutations},
 	} {
 		if !h.parts.MatchString(part.name) {
 			continue

@@ -22,6 +22,9 @@ type host struct {
 	volume   *volume
 	log      string // that the hooks write, on a disk that has power all the time
 	spared   string // a cache that could not be removed, and may stay
+
+	asked   []string // the ids of revisions that the recovery wanted active
+	healthy bool     // the hook that the scenario has failing does not fail
 }
 
 func (h *host) root() string { return filepath.Join(h.volume.dir, "root") }
@@ -29,15 +32,31 @@ func (h *host) pkg() string  { return filepath.Join(h.root(), pkg) }
 
 // begin makes the host anew.
 func (h *host) begin() error {
+	h.asked, h.healthy = nil, false
+	if err := h.volume.letGo(); err != nil {
+		return err
+	}
 	if err := os.WriteFile(h.log, nil, 0o600); err != nil {
 		return err
 	}
-	return h.volume.fill(h.ctx, h.template())
+	if err := h.volume.fill(h.ctx, h.template()); err != nil {
+		return err
+	}
+	if h.scenario.stays == 0 {
+		return nil
+	}
+	return h.volume.keep(filepath.Join(h.pkg(), "revs", h.revisions[h.scenario.stays-1].id(), "lib", "deep", "mode"))
 }
 
 func (h *host) argv(args []string) []string { return append([]string{h.ftl}, args...) }
 
-func (h *host) env() []string { return h.environment(h.root(), h.log, h.scenario.fails) }
+func (h *host) env() []string {
+	fails := h.scenario.fails
+	if h.healthy {
+		fails = ""
+	}
+	return h.environment(h.root(), h.log, fails)
+}
 
 // traced runs ftl, and asks before each change on the way.
 func (h *host) traced(args []string, visit func(call) verdict) (ended, error) {
@@ -65,8 +84,10 @@ type facts struct {
 	listed   []string
 	current  string // the id
 	previous string
-	state    hostState
-	paths    []string // in FTL_ROOT, without what may come and go
+	// What list says of them, which are revisions.
+	shownCurrent, shownPrevious string
+	state                       hostState
+	paths                       []string // in FTL_ROOT, without what may come and go
 }
 
 // hostState is what of state.json concerns the invariants.
@@ -94,8 +115,14 @@ func (h *host) look() (f facts, err error) {
 		return f, fmt.Errorf("list exits with %d: %s", code, all)
 	}
 	for line := range strings.Lines(text) {
-		name, _, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		name, mark, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		f.listed = append(f.listed, name)
+		switch mark {
+		case "(active)":
+			f.shownCurrent = name
+		case "(previous)":
+			f.shownPrevious = name
+		}
 	}
 	if f.current, err = h.link("current"); err != nil {
 		return f, err
@@ -149,14 +176,26 @@ func (h *host) paths() ([]string, error) {
 func isTemporary(path string) bool {
 	inMeta, _ := filepath.Match(pkg+"/.ftl/.*.tmp", path)
 	inReserve, _ := filepath.Match(pkg+"/.ftl/reserve/.*.tmp", path)
-	return inMeta || inReserve
+	inRoot, _ := filepath.Match(".ftl/.*.tmp", path)
+	return inMeta || inReserve || inRoot
+}
+
+// isLeftover reports whether a path is of what can't be deleted, or of the note that ftl takes of it.
+func isLeftover(path string) bool {
+	below, inRevs := strings.CutPrefix(path, pkg+"/revs/")
+	if !inRevs {
+		return strings.HasPrefix(path, pkg+"/.ftl/leftovers.json")
+	}
+	where, below, _ := strings.Cut(below, "/")
+	tree, _, _ := strings.Cut(below, "/")
+	return where == ".trash" && tree != "" || where == ".stage" && strings.HasSuffix(tree, ".old")
 }
 
 // isCache reports whether a path may be missing after a crash for good: nothing
 // depends on it. The records of who holds a lock are among them after a reboot.
 func isCache(path string) bool {
 	name := strings.TrimPrefix(path, pkg+"/.ftl/")
-	return name == "synced" || strings.HasPrefix(name, "reserve") || strings.HasPrefix(name, "index") || strings.HasSuffix(name, ".holder")
+	return path == ".ftl" || strings.HasPrefix(path, ".ftl/") || strings.HasPrefix(name, "manifest") || name == "synced" || strings.HasPrefix(name, "reserve") || strings.HasPrefix(name, "index") || strings.HasSuffix(name, ".holder")
 }
 
 // entry is all of a file that a crash must not change.

@@ -19,7 +19,7 @@ func main() {
 	var opts options
 	flag.Float64Var(&opts.scale, "scale", defaultScale(), "how much to try: 1 is for each change of the code, 16 tries every point in every mode; the default is FTL_TEST_SCALE")
 	flag.StringVar(&opts.run, "run", "", "run only the scenarios that `regexp` matches")
-	flag.StringVar(&opts.parts, "parts", "order|crashes|again|errors|full|mutations", "run only the parts that `regexp` matches")
+	flag.StringVar(&opts.parts, "parts", "order|crashes|recoveries|again|errors|full|mutations", "run only the parts that `regexp` matches")
 	flag.StringVar(&opts.dir, "dir", defaultDir(), "the `directory` to work in")
 	flag.IntVar(&opts.workers, "workers", 2*runtime.NumCPU(), "how many cases run at once; each waits for disks half of its time")
 	flag.Uint64Var(&opts.seed, "seed", uint64(time.Now().Unix()), "of what is chosen at random")

@@ -17,6 +17,7 @@ type mutation struct {
 	edits    []edit
 	scenario string
 	mode     mode
+	by       way    // that the host is recovered
 	kind     string // the file system that shows it; "" is none, but the order of the calls does
 	near     int    // the change from which on a crash may show it, to begin there; 0 is anywhere
 }
@@ -24,31 +25,43 @@ type mutation struct {
 // edit replaces a text of a source file, wherever it is. It has to be there.
 type edit struct{ file, old, new string }
 
+// apply returns the source with the fault in it.
+func (e edit) apply(source string) (string, error) {
+	if !strings.Contains(source, e.old) {
+		return "", fmt.Errorf("%s does not have %q any more; the mutation has to follow it", e.file, e.old)
+	}
+	return strings.ReplaceAll(source, e.old, e.new), nil
+}
+
 var mutations = []mutation{
 	{"nothing is synced", []edit{
 		{"ftl/durable/durable.go", "(*os.File).Sync)", "func(*os.File) error { return nil })"},
 		{"ftl/durable/durable.go", "err := dir.Sync()", "err := error(nil)"},
 		{"ftl/durable/tree_linux.go", "err = unix.Syncfs(int(dir.Fd()))", "err = nil"},
-	}, "sync and blessing", modes[1], "ext4", 15},
+	}, "sync and blessing", modes[1], bySync, "ext4", 15},
 	{"no sync after post-sync", []edit{
-		{"ftl/host/obtain.go", "err := durable.SyncTree(p.revisionDir(r))", "err := func() error { _ = durable.SyncTree; return nil }()"},
-	}, "upgrade", modes[1], "ext4", 90},
+		{"ftl/host/obtain.go", "err := p.Files.SyncTree(p.RevisionDir(r))", "err := error(nil)"},
+	}, "upgrade", modes[1], bySync, "ext4", 90},
 	{"the state is not synced", []edit{
-		{"ftl/host/statefile.go", "durable.WriteFile(", "durable.ReplaceFile("},
-	}, "sync and blessing", modes[1], "xfs", 15},
+		{"ftl/host/tree/locked.go", "Files.WriteFile(", "Files.ReplaceFile("},
+	}, "sync and blessing", modes[1], bySync, "xfs", 15},
 	{"no directory is synced", []edit{
 		{"ftl/durable/durable.go", "err := dir.Sync()", "err := error(nil)"},
-	}, "sync and blessing", mode{name: "none"}, "", 0},
+	}, "sync and blessing", mode{name: "none"}, bySync, "", 0},
 	{"no journal of a jump", []edit{
-		{"ftl/host/jump.go", "\t\tst.Jump.Rounds++\n\t}\n\treturn p.writeState(st)", "\t\tst.Jump.Rounds++\n\t}\n\treturn nil"},
-	}, "sync and blessing", modes[0], "ext4", 165},
+		{"ftl/host/advance.go", "\t\tt.Rounds++\n\t}\n\treturn l.WriteState()", "\t\tt.Rounds++\n\t}\n\treturn nil"},
+	}, "sync and blessing", modes[0], bySync, "ext4", 165},
 	{"a link is removed and made anew", []edit{
-		{"ftl/durable/durable.go", "if err := os.Rename(temporary, path); err", "os.Remove(path)\n\tif err := os.Rename(temporary, path); err"},
-	}, "jump", modes[0], "ext4", 65},
+		{"ftl/durable/durable.go", "if err := in.Rename(temporary, name); err", "in.Remove(name)\n\tif err := in.Rename(temporary, name); err"},
+	}, "jump", modes[0], bySame, "ext4", 65},
+	{"a jump-back that is given again goes back from there", []edit{
+		{"ftl/host/jump.go", "; err != nil || !busy {", "; err != nil || busy && false {"},
+		{"ftl/host/tree/transition.go", "!t.Phase.GoesBack() && t.To == shown.Previous", "false"},
+	}, "jump-back", modes[0], bySame, "ext4", 50},
 	{"a directory is a ready revision", []edit{
-		{"ftl/host/statefile.go", "\treturn st, nil\n}\n\n// parse",
-			"\tlocal, err := p.local()\n\tfor _, r := range local {\n\t\tst.Ready[r] = ready{}\n\t}\n\treturn st, err\n}\n\n// parse"},
-	}, "upgrade", modes[0], "ext4", 50},
+		{"ftl/host/tree/statefile.go", "\treturn st, nil\n}\n\n// unusable",
+			"\tlocal, err := t.Local()\n\tfor _, r := range local {\n\t\tst.Ready[r] = Ready{}\n\t}\n\treturn st, err\n}\n\n// unusable"},
+	}, "upgrade", modes[0], bySync, "ext4", 50},
 }
 
 // mutations builds each fault into ftl and crashes that. It counts as failed
@@ -109,7 +122,7 @@ func (h *host) crashMutant(want *expectation, m *mutation, once bool) (points, n
 	}
 	wrapped := false
 	for moment := near; !wrapped || moment < near; moment++ {
-		reached, found, err := h.crash(want, m.mode, []int{moment})
+		reached, found, err := h.crash(want, m.mode, m.by, []int{moment})
 		if err != nil {
 			return points, noticed, first, err
 		}
@@ -170,10 +183,11 @@ func (h *harness) buildMutant(ctx context.Context, m *mutation, binary string) e
 		if err != nil {
 			return err
 		}
-		if !strings.Contains(string(source), e.old) {
-			return fmt.Errorf("%s does not have %q any more; the mutation has to follow it", e.file, e.old)
+		mutated, err := e.apply(string(source))
+		if err != nil {
+			return err
 		}
-		if err := os.WriteFile(edited, []byte(strings.ReplaceAll(string(source), e.old, e.new)), 0o600); err != nil {
+		if err := os.WriteFile(edited, []byte(mutated), 0o600); err != nil {
 			return err
 		}
 	}

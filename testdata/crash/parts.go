@@ -31,6 +31,7 @@ func (h *harness) random(job string) *rand.Rand {
 // Of so many points one is tried at the scale 1.
 const (
 	crashStep = 16
+	wayStep   = 64
 	errorStep = 64
 )
 
@@ -61,7 +62,7 @@ func (h *harness) crashes() []job {
 				first := 1 + h.random(s.name+m.name+kind).IntN(step)
 				return w.series(ctx, s, kind, func(host *host, want *expectation, n int) (bool, error) {
 					moment := first + n*step
-					reached, found, err := host.crash(want, m, []int{moment})
+					reached, found, err := host.crash(want, m, host.ways(s)[0], []int{moment})
 					if reached {
 						h.report.count(to, fmt.Sprintf("at change %d", moment), found)
 					}
@@ -71,6 +72,29 @@ func (h *harness) crashes() []job {
 		})...)
 	}
 	return jobs
+}
+
+// recoveries stops each command at its changes, and has it recovered in the ways
+// that are not the usual one.
+func (h *harness) recoveries() []job {
+	return h.each(func(s *scenario, kind string) job {
+		to := h.report.row(s.name, "another recovery", kind)
+		return func(ctx context.Context, w *worker) error {
+			step := h.scaled(wayStep)
+			first := h.random(s.name + "recovery" + kind).IntN(step)
+			return w.series(ctx, s, kind, func(host *host, want *expectation, n int) (bool, error) {
+				others := host.ways(s)[1:]
+				point := first + n*step
+				by, point := others[point%len(others)], point/len(others)
+				m, moment := modes[point%len(modes)], 1+point/len(modes)
+				reached, found, err := host.crash(want, m, by, []int{moment})
+				if reached {
+					h.report.count(to, fmt.Sprintf("%s at change %d, then %s", m.name, moment, by.name), found)
+				}
+				return reached, err
+			})
+		}
+	})
 }
 
 // crashesAgain stops a command, its recovery, and the recovery of that, each at
@@ -86,10 +110,12 @@ func (h *harness) crashesAgain() []job {
 					return false, nil
 				}
 				m := modes[random.IntN(len(modes))]
+				ways := host.ways(s)
+				by := ways[random.IntN(len(ways))]
 				moments := []int{1 + random.IntN(want.calls), 1 + random.IntN(want.calls), 1 + random.IntN(want.calls)}
-				reached, found, err := host.crash(want, m, moments)
+				reached, found, err := host.crash(want, m, by, moments)
 				if reached {
-					h.report.count(to, fmt.Sprintf("%s at changes %v", m.name, moments), found)
+					h.report.count(to, fmt.Sprintf("%s at changes %v, then %s", m.name, moments, by.name), found)
 				}
 				return true, err
 			})

@@ -18,17 +18,17 @@ type scenario struct {
 	host func(*stage) error
 	// command is the one that is crashed, and again the one that recovers.
 	command func(*stage) []string
-	// recovery is the command that recovers, where it is another one.
-	recovery func(*stage) []string
+	// opposite is the command of somebody who wants the opposite, where it is not
+	// the way back. It depends on what list shows.
+	opposite func(*host, facts) []string
 	fails    string // the hook that fails
 	gone     bool   // the command removes the package
 	again    []int  // exit codes of the recovery, beside the undisturbed command's
+	// stays is the revision, by its number, of which a file can't be deleted, 0 is none.
+	stays int
 	// passes is the revision, by its number, that is active for a while although
 	// it is neither where the command begins nor where it ends.
 	passes int
-	// interrupted is where a command that was interrupted early leads: to the
-	// old revision, until it is given again.
-	interrupted bool
 }
 
 var scenarios = []scenario{
@@ -38,14 +38,16 @@ var scenarios = []scenario{
 	{name: "upgrade", host: steps((*stage).running, (*stage).spool), command: syncNow},
 	{name: "sync and blessing", host: steps((*stage).running, (*stage).spool, bless(2)), command: syncNow},
 	{name: "nothing to sync", host: (*stage).running, command: syncNow},
-	{name: "jump", host: steps((*stage).running, (*stage).spool, onHost("sync")), command: command("jump", 2)},
+	{name: "jump", host: steps((*stage).runningTwo, (*stage).spool, onHost("sync")), command: command("jump", 3)},
 	{name: "jump that fetches", host: steps((*stage).running, (*stage).spool), command: command("jump", 2)},
-	{name: "jump-back", host: (*stage).runningTwo, command: jumpBack, recovery: syncNow, interrupted: true},
-	{name: "remove", host: (*stage).runningThree, command: command("remove", 1), again: []int{notFound}},
-	{name: "remove package", host: (*stage).runningTwo, command: removePackage, gone: true, again: []int{notFound}},
-	{name: "clean", host: (*stage).runningThree, command: clean},
-	{name: "purge and sync", host: steps((*stage).runningThree, purge(1)), command: syncNow},
+	{name: "jump-back", host: (*stage).runningTwo, command: jumpBack, opposite: stay},
+	{name: "remove", host: (*stage).runningThree, command: command("remove", 1), opposite: jumpToFirst, again: []int{notFound}},
+	{name: "remove package", host: (*stage).runningTwo, command: removePackage, opposite: subscribe, gone: true, again: []int{notFound}},
+	{name: "clean", host: (*stage).runningThree, command: clean, opposite: jumpToFirst},
+	{name: "purge and sync", host: steps((*stage).runningThree, purge(1)), command: syncNow, opposite: jumpToFirst},
 	{name: "purge, sync and blessing", host: steps((*stage).runningThree, purge(1), (*stage).spool, bless(4)), command: syncNow},
+	{name: "a file stays", host: steps((*stage).runningThree, purge(1), (*stage).spool, bless(4)), command: syncNow, stays: 1},
+	{name: "a file stays at a removal", host: (*stage).runningThree, command: command("remove", 1), opposite: jumpToFirst, stays: 1, again: []int{0, notFound}},
 	{name: "post-sync fails", host: steps((*stage).running, (*stage).spool, bless(2)), command: syncNow, fails: "post-sync"},
 	{name: "pre-jump fails", host: steps((*stage).running, (*stage).spool, bless(2)), command: syncNow, fails: "pre-jump"},
 	{name: "un-jump fails", host: steps((*stage).running, (*stage).spool, bless(2)), command: syncNow, fails: "un-jump", again: []int{0}},
@@ -56,7 +58,7 @@ var scenarios = []scenario{
 
 func syncNow(*stage) []string       { return []string{"sync"} }
 func jumpBack(*stage) []string      { return []string{"jump-back", pkg} }
-func removePackage(*stage) []string { return []string{"remove", pkg} }
+func removePackage(*stage) []string { return []string{"remove", "--yes", pkg} }
 func clean(*stage) []string         { return []string{"clean", pkg, "--keep", "0"} }
 
 // command is a command on the nth revision that was spooled.
@@ -86,7 +88,10 @@ type spooled struct {
 	source string
 }
 
-func (r spooled) id() string { return strings.TrimPrefix(r.name, pkg+".") }
+func (r spooled) id() string { return id(r.name) }
+
+// id returns that of a revision's name.
+func id(name string) string { return strings.TrimPrefix(name, pkg+".") }
 
 func (s *stage) template() string { return filepath.Join(s.dir, "template") }
 func (s *stage) bucket() string   { return filepath.Join(s.dir, "bucket") }
@@ -113,7 +118,7 @@ var longAgo = time.Date(2014, 3, 1, 12, 0, 0, 0, time.UTC)
 // environment is what ftl and the hooks see.
 func (s *stage) environment(root, log, fails string) []string {
 	return []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "TMPDIR=" + s.dir, "FTL_NODE=crash",
+		"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "TMPDIR=" + s.dir, "FTL_NODE=crash", "FTL_ENV_FILE=none",
 		"FTL_BUCKET=file://" + s.bucket(), "FTL_ROOT=" + root,
 		"FTL_LOCK_WAIT=20s", "FTL_HOOK_TIMEOUT=20s", "FTL_CHECK_TIMEOUT=1s", // long enough for one try, too short for two
 		"CRASH_LOG=" + log, "CRASH_FAIL=" + fails,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,7 @@ type volume struct {
 	image  string
 	device string
 	dir    string // where it is mounted
+	kept   bool   // it has a file that can't be deleted
 }
 
 // kinds are the file systems, with the size of an image, which takes as much
@@ -72,16 +74,25 @@ func (v *volume) mount() error {
 	return nil
 }
 
-// unmount waits for processes that are just ending.
+// unmount waits for processes that are just ending, and until the kernel has
+// let the file system go: a process with mounts of its own may have a copy of
+// this one, and what is mounted then is still the one without power.
 func (v *volume) unmount() error {
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		err := unix.Unmount(v.dir, 0)
-		if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
-			return err
-		}
+	deadline := time.Now().Add(30 * time.Second)
+	err := unix.Unmount(v.dir, 0)
+	for errors.Is(err, unix.EBUSY) && time.Now().Before(deadline) {
 		time.Sleep(2 * time.Millisecond)
+		err = unix.Unmount(v.dir, 0)
 	}
+	if err != nil {
+		return err
+	}
+	for mounted := filepath.Join("/sys/fs", v.kind, filepath.Base(v.device)); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		if _, err := os.Stat(mounted); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is still mounted somewhere else", v.device)
 }
 
 // The two ways in which the power can go. The first is the cruel one: the
@@ -131,6 +142,55 @@ func (v *volume) fill(ctx context.Context, template string) error {
 	if _, err := output(ctx, "cp", "-a", template+"/.", v.dir); err != nil {
 		return err
 	}
+	return v.sync()
+}
+
+// keep makes a file one that nobody can delete, durably.
+func (v *volume) keep(path string) error {
+	v.kept = true
+	if err := setImmutable(path, true); err != nil {
+		return err
+	}
+	return v.sync()
+}
+
+// letGo makes all files deletable again.
+func (v *volume) letGo() error {
+	if !v.kept {
+		return nil
+	}
+	v.kept = false
+	return filepath.WalkDir(v.dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		return setImmutable(path, false)
+	})
+}
+
+func setImmutable(path string, immutable bool) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	flags, err := unix.IoctlGetInt(int(file.Fd()), unix.FS_IOC_GETFLAGS)
+	if err != nil {
+		return err
+	}
+	const flag = 0x10 // FS_IMMUTABLE_FL
+	changed := flags &^ flag
+	if immutable {
+		changed = flags | flag
+	}
+	if changed == flags {
+		return nil
+	}
+	return unix.IoctlSetPointerInt(int(file.Fd()), unix.FS_IOC_SETFLAGS, changed)
+}
+
+// sync makes all of the volume durable.
+func (v *volume) sync() error {
 	dir, err := os.Open(v.dir)
 	if err != nil {
 		return err

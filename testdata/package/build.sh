@@ -28,6 +28,9 @@ CGO_ENABLED=0 GOOS=linux go build -trimpath -ldflags '-s -w' -o "$BUILT/ftl" ./c
 here=(env -u GOOS -u GOARCH)
 "${here[@]}" go run ./testdata/man "$BUILT/man" "$VERSION"
 gzip -9n "$BUILT"/man/*
+mkdir "$BUILT/man1" "$BUILT/man7"
+mv "$BUILT"/man/*.1.gz "$BUILT/man1"
+mv "$BUILT"/man/*.7.gz "$BUILT/man7"
 ftl=$BUILT/ftl
 if [ "$(go env GOHOSTOS)/$(go env GOHOSTARCH)" != "linux/$GOARCH" ]; then # it doesn't run here
 	ftl=$BUILT/here

@@ -14,9 +14,9 @@ import (
 	"github.com/rhettg/ftl/store/s3test"
 )
 
-// TestCrowd lets many hosts start at once against a server that answers 503
-// above a rate. Each starts again when its sync failed, as cron would. They are
-// goroutines with the time-outs of the program as it is shipped.
+// TestCrowd lets many hosts start at once against a server that answers 503 above a rate. Each
+// starts again when its sync failed, as cron would. They are goroutines with the time-outs of the
+// program as it is shipped.
 func TestCrowd(t *testing.T) {
 	const hosts, perSecond, syncs = 200, 150, 20
 	server := s3test.Start(t)
@@ -46,14 +46,14 @@ func TestCrowd(t *testing.T) {
 		dir, err := os.MkdirTemp("", "ftl-soak-crowd-")
 		c.must(err)
 		defer os.RemoveAll(dir)
-		settings := map[string]string{"FTL_ROOT": dir, "FTL_BUCKET": r.bucket, "FTL_NODE": fmt.Sprint("web", i)}
+		environ := []string{"FTL_ROOT=" + dir, "FTL_BUCKET=" + r.bucket, "FTL_NODE=" + fmt.Sprint("web", i), "FTL_ENV_FILE=none"}
 		pkg := packages[i%2]
 		c.must(os.Mkdir(filepath.Join(dir, pkg), 0o755))
 		var out bytes.Buffer
 		code := -1
 		for n := 0; n < syncs && code != 0; n++ {
 			out.Reset()
-			program := cmd.Program{Stdout: &out, Stderr: &out, Getenv: func(name string) string { return settings[name] }}
+			program := cmd.Program{Stdout: &out, Stderr: &out, Environ: environ}
 			code = program.Run(c.Context(), []string{"sync"})
 			if code != 0 && code != 8 {
 				c.errorf("want exit code 0 or 8, got %d: %s", code, &out)

@@ -40,8 +40,7 @@ var (
 	every = []object{marker, manifest, payload, listing}
 )
 
-// fault is a row of the table in reliability.md §4, as far as it is about what a
-// host reads.
+// fault is a row of the table in reliability.md §4, as far as it is about what a host reads.
 type fault struct {
 	name    string
 	objects []object
@@ -101,7 +100,7 @@ func faults() []fault {
 		{"no manifest", []object{manifest}, 0, failing(404, "NoSuchKey", nil), missing, "purged"},
 		{"no marker", []object{marker}, 0, failing(404, "NoSuchKey", nil), missing, "the marker of"},
 		{"no bucket", every, 0, failing(404, "NoSuchBucket", nil), unreachable, "there is no bucket"},
-		{"denied", every, 0, failing(403, "AccessDenied", nil), unreachable, "s3:ListBucket"},
+		{"denied", every, 0, failing(403, "AccessDenied", nil), unreachable, "access denied"},
 		{"expired token", every, 0, failing(400, "ExpiredToken", nil), unreachable, "expired"},
 		{"clock too far off once", every, 1, failing(403, "RequestTimeTooSkewed", clock(time.Hour)), done, ""},
 		{"clock too far off always", every, 0, failing(403, "RequestTimeTooSkewed", http.Header{"Date": nil}), unreachable, "clock"},
@@ -116,12 +115,11 @@ func faults() []fault {
 	}
 }
 
-// patience is how long a case may take: the limits of an impatient ftl add up to
-// less than two seconds, and the machine has other cases to run.
+// patience is how long a case may take. The limits of an impatient ftl add up to less than two
+// seconds, but the machine also runs other cases.
 const patience = 8 * time.Second
 
-// TestFaultsAtSync runs every row on every object that it is about, as a whole
-// and in parts.
+// TestFaultsAtSync runs every row on every object that it is about, as a whole and in parts.
 func TestFaultsAtSync(t *testing.T) {
 	t.Parallel()
 	server := s3test.Start(t)
@@ -173,7 +171,7 @@ func TestFaultsAtSync(t *testing.T) {
 	})
 }
 
-// TestUnreachable is of faults that are not about one object.
+// TestUnreachable is about faults that do not concern a single object.
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	server := s3test.Start(t)

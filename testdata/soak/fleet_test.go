@@ -12,12 +12,12 @@ import (
 	"github.com/rhettg/ftl/store/s3test"
 )
 
-// The packages of a release. What is fetched as a whole and what is fetched in
-// parts go different ways.
+// The packages of a release. What is fetched as a whole and what is fetched in parts go different
+// ways.
 var packages = []string{"whole", "parts"}
 
-// release is a bucket with two revisions of each package, the second of which
-// was blessed after a host had followed the first.
+// release is a bucket with two revisions of each package, the second of which was blessed after a
+// host had followed the first.
 type release struct {
 	server   s3test.Server
 	bucket   string
@@ -28,8 +28,7 @@ type release struct {
 	settled map[string]string // the trees of the new revisions
 }
 
-// newRelease fills a bucket of the S3 server. Each revision has about so many
-// bytes.
+// newRelease fills a bucket of the S3 server. Each revision has about so many bytes.
 func newRelease(c *check, server s3test.Server, size int) *release {
 	c.Helper()
 	r := &release{server: server, old: map[string]string{}, new: map[string]string{}}
@@ -92,8 +91,8 @@ func (r *release) host(c *check, proxy *s3test.Proxy) *host {
 	return h
 }
 
-// converges says so when a host does not get to the new revision of a package
-// once the bucket is well.
+// converges reports a host that does not get to the new revision of a package once the bucket
+// works.
 func (r *release) converges(h *host, pkg string) {
 	h.Helper()
 	well := *h
@@ -104,8 +103,8 @@ func (r *release) converges(h *host, pkg string) {
 	r.isNew(h, pkg)
 }
 
-// syncNow is a sync, and where that waits for its next try, because what came was
-// refused, the command that it names for those who don't want to wait.
+// syncNow is a sync. If that waits for its next try, because it refused what it got, it is the
+// command that sync names for those who don't want to wait.
 func (h *host) syncNow(pkg, revision string) ended {
 	h.Helper()
 	e := h.ftl("sync", pkg)
@@ -115,7 +114,7 @@ func (h *host) syncNow(pkg, revision string) ended {
 	return e
 }
 
-// isNew says so when the new revision is not active, or not whole.
+// isNew reports a new revision that is not active, or not complete.
 func (r *release) isNew(h *host, pkg string) {
 	h.Helper()
 	if got := h.active(pkg); got != r.new[pkg] {
@@ -128,8 +127,7 @@ func (r *release) isNew(h *host, pkg string) {
 	}
 }
 
-// trees returns what the new revisions have to look like: what a sync made of
-// them without a fault.
+// trees returns the trees of the new revisions, as a sync without a fault makes them.
 func (r *release) trees(c *check) map[string]string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

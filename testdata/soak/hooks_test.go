@@ -40,8 +40,8 @@ var callers = map[string]string{
 	"terminal":    `script -qec "$1 $2" /dev/null`,
 }
 
-// TestDaemons starts daemons from post-jump: neither ftl, nor what waits for its
-// output, nor a lock waits for them, and they live on.
+// TestDaemons starts daemons from post-jump. They live on, and nothing waits for them: neither ftl,
+// nor a reader of its output, nor a lock.
 func TestDaemons(t *testing.T) {
 	t.Parallel()
 	type kase struct{ style, caller string }
@@ -120,7 +120,7 @@ func TestBadHooks(t *testing.T) {
 		b, hook := bad[i/len(allHooks)], allHooks[i%len(allHooks)]
 		c.name = hook + " " + b.name
 		h, _, new := upgradedTo(c, map[string]string{hook: ":"}, func(version int) map[string]string {
-			// The hook that is bad is that of the revision whose turn it is.
+			// The revision whose hook is to run brings the bad one.
 			turn := map[string]int{"post-sync": 3, "pre-jump": 3, "un-jump": 2, "post-jump": 3, "pre-remove": 0}[hook]
 			if version == turn {
 				return map[string]string{hook: b.body}
@@ -182,17 +182,26 @@ func processesWith(root string) map[int]string {
 	return found
 }
 
-// TestWritableByOthers opens each directory of a tree to others: root must not
-// run what anybody can have put there.
+// TestWritableByOthers opens each directory of a tree to others: root must not run what anybody can
+// have put there.
 func TestWritableByOthers(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: what root refuses, as this is not root")
 	}
-	dirs := []string{"", "my_site", "my_site/revs", "my_site/.ftl"}
-	modes := []os.FileMode{0o777, 0o757, 0o1777}
-	several(t, "root refuses what others can write", len(dirs)*len(modes), 4, func(c *check, i int) {
-		dir, mode := dirs[i/len(modes)], modes[i%len(modes)]
+	type row struct {
+		dir  string
+		mode os.FileMode
+	}
+	// A sticky FTL_ROOT is as safe as /tmp: in it, nobody can exchange what is root's.
+	rows := []row{{"", 0o777}, {"", 0o757}}
+	for _, dir := range []string{"my_site", "my_site/revs", "my_site/.ftl"} {
+		for _, mode := range []os.FileMode{0o777, 0o757, 0o1777} {
+			rows = append(rows, row{dir, mode})
+		}
+	}
+	several(t, "root refuses what others can write", len(rows), 4, func(c *check, i int) {
+		dir, mode := rows[i].dir, rows[i].mode
 		c.name = fmt.Sprintf("FTL_ROOT/%s of mode %o", dir, mode)
 		h, old, _ := upgraded(c, nil)
 		defer h.forget()

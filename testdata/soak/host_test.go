@@ -27,7 +27,7 @@ func newHost(c *check, env ...string) *host {
 	h := &host{check: c, root: filepath.Join(dir, "root")}
 	c.must(os.Mkdir(h.root, 0o755))
 	h.env = append([]string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + os.TempDir(), "TZ=UTC",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + os.TempDir(), "TZ=UTC", "FTL_ENV_FILE=none",
 		"FTL_ROOT=" + h.root, "FTL_NODE=web1", "FTL_LOCK_WAIT=20s", "FTL_HOOK_TIMEOUT=20s", "GORACE=exitcode=66",
 	}, env...)
 	return h
@@ -62,24 +62,20 @@ func (h *host) active(pkg string) string {
 	return pkg + "." + filepath.Base(target)
 }
 
-// snapshot describes all of the host that a failed command must leave as it was:
-// the trees with their times, the links and what is ready. Left out is what ftl
-// keeps for itself.
+// snapshot describes all of the host that a failed command must leave as it was: the trees with
+// their times, the links and what is ready. Left out is what ftl keeps for itself.
 func (h *host) snapshot() string {
 	h.Helper()
 	lines := h.tree(h.root, func(name string, d fs.DirEntry) bool {
 		return d.Name() == ".ftl" || d.Name() == ".lock"
 	})
-	packages, err := os.ReadDir(h.root)
-	h.must(err)
-	for _, pkg := range packages {
-		lines = append(lines, h.ok("list", pkg.Name()))
+	for pkg := range strings.FieldsSeq(h.ok("list")) {
+		lines = append(lines, h.ok("list", pkg))
 	}
 	return strings.Join(lines, "\n")
 }
 
-// tree describes what is in a directory. Directories in which ftl works have no
-// time.
+// tree describes what is in a directory. Directories in which ftl works have no time.
 func (h *host) tree(top string, leaveOut func(string, fs.DirEntry) bool) []string {
 	h.Helper()
 	var lines []string
@@ -122,7 +118,7 @@ func (h *host) tree(top string, leaveOut func(string, fs.DirEntry) bool) []strin
 	return lines
 }
 
-// unchanged says what of a host is not as it was.
+// unchanged reports what has changed on a host.
 func (h *host) unchanged(before string) {
 	h.Helper()
 	if after := h.snapshot(); after != before {
@@ -146,7 +142,7 @@ func difference(before, after string) string {
 	return strings.Join(text, "\n")
 }
 
-// isTidy says what an ended command has left lying about.
+// isTidy reports what a command has left behind.
 func (h *host) isTidy(pkg string) {
 	h.Helper()
 	for _, dir := range []string{".stage", ".trash"} {

@@ -1,7 +1,6 @@
-// Package soak wears the whole program down: the real binary, faults between
-// it and a real S3 server, many processes on one tree, signals at any moment,
-// hooks that behave badly. What it costs is set by one variable; see
-// testdata/README.md.
+// Package soak stresses the whole program: the real binary, faults between it and a real S3 server,
+// many processes on one tree, signals at any moment, hooks that behave badly. One variable sets how
+// long it takes; see testdata/README.md.
 package soak
 
 import (
@@ -19,7 +18,7 @@ import (
 	"time"
 )
 
-// scale multiplies what can be done more often; 1 is what CI does.
+// scale multiplies the number of cases, where that can be chosen; 1 is what CI does.
 var scale = number("FTL_TEST_SCALE", 1)
 
 // seed makes a run's random choices. It is printed, and can be given.
@@ -120,7 +119,7 @@ func (x *table) print() {
 	fmt.Printf("%-52s %8d %8d\n", "all", total.cases, total.failed)
 }
 
-// check is one case under way. It says what is wrong without ending the test.
+// check is one case. It reports what is wrong without ending the test.
 type check struct {
 	testing.TB
 	name   string

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// tracing is a hook that writes into a log when it begins and when it ends.
-// What it does in between is the body.
+// tracing is a hook that writes into a log when it begins and when it ends. What it does in between
+// is the body.
 func tracing(body string) string {
 	return `#!/bin/sh
 log=${FTL_ROOT%/*}/hooks.log
@@ -37,8 +37,7 @@ func traced(c *check, pkg, version string, hooks map[string]string) string {
 	return dir
 }
 
-// withDirectory returns a host whose bucket is a directory, subscribed to
-// my_site.
+// withDirectory returns a host whose bucket is a directory, subscribed to my_site.
 func withDirectory(c *check, env ...string) *host {
 	c.Helper()
 	bucket := c.TB.TempDir()
@@ -64,9 +63,9 @@ func (h *host) trace() []string {
 	return lines
 }
 
-// noOverlap says so when a hook began before another one under the same lock
-// had ended. A hook that was killed has no end; it is over when another of its
-// lock begins, if nothing of its pid comes later.
+// noOverlap reports a hook that began before another one under the same lock had ended. A hook that
+// was killed has no end; it is over when another of its lock begins, if nothing of its pid comes
+// later.
 func (h *host) noOverlap() {
 	h.Helper()
 	lines := h.trace()
@@ -88,8 +87,8 @@ func (h *host) noOverlap() {
 	}
 }
 
-// isWhole says so when the tree is not as it should be between two commands:
-// the links, and every revision that counts.
+// isWhole reports what is wrong with the tree between two commands: with the links, and with every
+// revision that counts.
 func (h *host) isWhole(pkg string) {
 	h.Helper()
 	for _, link := range []string{"current", "previous"} {
@@ -113,8 +112,7 @@ func (h *host) isWhole(pkg string) {
 	}
 }
 
-// isSettled says so when a command that was allowed to end left a jump half
-// done.
+// isSettled reports a jump that a command left half done although it was allowed to end.
 func (h *host) isSettled(pkg string) {
 	h.Helper()
 	data, err := os.ReadFile(filepath.Join(h.root, pkg, ".ftl", "state.json"))

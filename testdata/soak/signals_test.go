@@ -63,16 +63,15 @@ func (h *host) has(line string) bool {
 	return slices.ContainsFunc(h.trace(), func(l string) bool { return strings.HasPrefix(l, line) })
 }
 
-// upgraded returns a host whose active revision has hooks, and a newer one that
-// is blessed but not fetched. The next sync also has a revision to remove, so
-// that every hook runs.
+// upgraded returns a host whose active revision has hooks, and a newer one that is blessed but not
+// fetched. The next sync also has a revision to remove, so that every hook runs.
 func upgraded(c *check, hooks map[string]string) (h *host, old, new string) {
 	c.Helper()
 	return upgradedTo(c, hooks, func(int) map[string]string { return nil })
 }
 
-// upgradedTo is upgraded, where some of the revisions, numbered from 0 to 3, may
-// have hooks of their own.
+// upgradedTo is upgraded, where some of the revisions, numbered from 0 to 3, may have hooks of
+// their own.
 func upgradedTo(c *check, hooks map[string]string, own func(version int) map[string]string) (h *host, old, new string) {
 	c.Helper()
 	h = withDirectory(c, "FTL_KEEP=0")
@@ -91,8 +90,8 @@ func upgradedTo(c *check, hooks map[string]string, own func(version int) map[str
 	return h, revisions[2], revisions[3]
 }
 
-// TestSignals ends a sync that does everything there is to do, at any moment,
-// with one signal or two, and lets another one take it up.
+// TestSignals ends a sync that does everything there is to do, at any moment, with one signal or
+// two, and lets another one take it up.
 func TestSignals(t *testing.T) {
 	t.Parallel()
 	signals := []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
@@ -139,8 +138,7 @@ func TestSignals(t *testing.T) {
 	})
 }
 
-// settles says so when the next sync does not bring the host to where it should
-// be.
+// settles reports a host that the next sync does not bring to where it should be.
 func (h *host) settles(new string) {
 	h.Helper()
 	if e := h.ftl("sync"); e.code != 0 {
@@ -163,8 +161,8 @@ func (h *host) settles(new string) {
 	}
 }
 
-// TestKilledInHook kills ftl while it is in a hook, and starts the next one at
-// once: no hook may begin while another is at work.
+// TestKilledInHook kills ftl while it is in a hook, and starts the next one at once: no hook may
+// begin while another is at work.
 func TestKilledInHook(t *testing.T) {
 	t.Parallel()
 	for _, hook := range allHooks {
@@ -198,8 +196,8 @@ func TestKilledInHook(t *testing.T) {
 	}
 }
 
-// TestLockDeleted deletes the files of the locks while a hook is at work under
-// each of them: the next command must notice.
+// TestLockDeleted deletes the files of the locks while a hook is at work under each of them: the
+// next command must notice.
 func TestLockDeleted(t *testing.T) {
 	t.Parallel()
 	for _, hook := range []string{"post-sync", "un-jump"} {

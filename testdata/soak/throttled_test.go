@@ -11,8 +11,8 @@ import (
 	"github.com/rhettg/ftl/store/s3test"
 )
 
-// TestJumpBackDuringDownload jumps back and forth while a download that would
-// take minutes is under way. The way back must not wait for it, nor end it.
+// TestJumpBackDuringDownload jumps back and forth while a download that would take minutes is under
+// way. The way back must not wait for it, nor end it.
 func TestJumpBackDuringDownload(t *testing.T) {
 	t.Parallel()
 	const (

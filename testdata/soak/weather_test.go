@@ -14,8 +14,8 @@ import (
 	"github.com/rhettg/ftl/store/s3test"
 )
 
-// weather damages a part of the requests, each in one of the ways that there
-// are, where it is in the body within its first bytes.
+// weather damages a part of the requests, each in one of the ways that there are, where it is in
+// the body within its first bytes.
 func weather(source *rand.Rand, part float64, first int64) s3test.Fault {
 	var mu sync.Mutex
 	return s3test.AnyOf(func() s3test.Fault {
@@ -38,8 +38,8 @@ func weather(source *rand.Rand, part float64, first int64) s3test.Fault {
 	})
 }
 
-// TestWeather syncs through 30 % of mixed faults until the host is where it
-// should be, and through 99 % to see that nothing changes.
+// TestWeather syncs through 30 % of mixed faults until the host is where it should be, and through
+// 99 % to see that nothing changes.
 func TestWeather(t *testing.T) {
 	t.Parallel()
 	server := s3test.Start(t)
@@ -83,8 +83,8 @@ func TestWeather(t *testing.T) {
 	})
 }
 
-// TestCuts cuts the download of a small archive after every so many bytes, so
-// that it has to be taken up again.
+// TestCuts cuts the download of a small archive after every so many bytes, so that it has to be
+// taken up again.
 func TestCuts(t *testing.T) {
 	t.Parallel()
 	server := s3test.Start(t)

@@ -12,8 +12,8 @@ import (
 	"github.com/rhettg/ftl/store/s3test"
 )
 
-// TestFaultsAtWrites runs the rows about what is written: spool and bless
-// through a bucket that loses answers, refuses or stalls.
+// TestFaultsAtWrites runs the rows about what is written: spool and bless through a bucket that
+// loses answers, refuses or stalls.
 func TestFaultsAtWrites(t *testing.T) {
 	t.Parallel()
 	server := s3test.Start(t)

@@ -1,0 +1,235 @@
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/ftl/catalog"
+	"github.com/rhettg/ftl/ftl/rollout"
+	"github.com/rhettg/ftl/revision"
+	"github.com/rhettg/ftl/store"
+)
+
+var (
+	now      = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	old, new = mustParse("my_site.2026112045100Ab"), mustParse("my_site.2026112145296Wq")
+)
+
+func mustParse(name string) revision.Revision {
+	r, err := revision.Parse(name)
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+// counted is a bucket that counts what is read from it.
+type counted struct {
+	store.Bucket
+	gets atomic.Int64
+}
+
+func (c *counted) Get(ctx context.Context, key string, opts store.GetOptions) (io.ReadCloser, store.Object, error) {
+	c.gets.Add(1)
+	return c.Bucket.Get(ctx, key, opts)
+}
+
+func openFleet(t *testing.T) (*Fleet, *counted) {
+	t.Helper()
+	bucket, err := store.Open(t.Context(), "file://"+t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &counted{Bucket: bucket}
+	return &Fleet{Catalog: &catalog.Catalog{Bucket: c}}, c
+}
+
+func report(t *testing.T, f *Fleet, name, machine string) {
+	t.Helper()
+	r := catalog.Report{Host: name, Machine: machine, Packages: []catalog.PackageReport{{Status: ftl.Status{Package: new.Package(), Current: new}}}}
+	if _, err := f.Catalog.PutReport(t.Context(), catalog.NodeOf(name), r); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, f *Fleet) []Host {
+	t.Helper()
+	hosts, date, err := f.Read(t.Context())
+	if err != nil || date.IsZero() {
+		t.Fatal(date, err)
+	}
+	return hosts
+}
+
+func TestReadOnlyWhatHasChanged(t *testing.T) {
+	f, bucket := openFleet(t)
+	for i := range 10 {
+		report(t, f, fmt.Sprintf("web-%d", i), "m")
+	}
+	if hosts := read(t, f); len(hosts) != 10 || bucket.gets.Load() != 10 {
+		t.Fatalf("got %d hosts by %d reads", len(hosts), bucket.gets.Load())
+	}
+	report(t, f, "web-3", "m")
+	if hosts := read(t, f); len(hosts) != 10 || bucket.gets.Load() != 11 {
+		t.Errorf("after one has changed: %d hosts by %d reads", len(hosts), bucket.gets.Load())
+	}
+	var saved bytes.Buffer
+	if err := f.Save(&saved); err != nil {
+		t.Fatal(err)
+	}
+	next := &Fleet{Catalog: f.Catalog}
+	next.Load(&saved)
+	if hosts := read(t, next); len(hosts) != 10 || hosts[3].Name() != "web-3" || bucket.gets.Load() != 11 {
+		t.Errorf("after it was saved: %d hosts by %d reads", len(hosts), bucket.gets.Load())
+	}
+	next.Load(strings.NewReader("junk"))
+	if hosts := read(t, next); len(hosts) != 10 {
+		t.Errorf("after junk was loaded: %d hosts", len(hosts))
+	}
+	if err := f.Catalog.ForgetReport(t.Context(), catalog.NodeOf("web-3")); err != nil {
+		t.Fatal(err)
+	}
+	if hosts := read(t, f); len(hosts) != 9 {
+		t.Errorf("after one was forgotten: %d hosts", len(hosts))
+	}
+}
+
+func TestReportThatMakesNoSense(t *testing.T) {
+	f, bucket := openFleet(t)
+	report(t, f, "web-1", "m")
+	if _, err := bucket.Put(t.Context(), "_ftl/hosts/web-2", strings.NewReader("junk"), store.PutOptions{SHA256: sha256.Sum256([]byte("junk"))}); err != nil {
+		t.Fatal(err)
+	}
+	hosts := read(t, f)
+	if len(hosts) != 2 || hosts[0].Broken != "" || hosts[1].Broken == "" || hosts[1].Name() != "web-2" {
+		t.Errorf("got %+v", hosts)
+	}
+	if o := View(hosts, nil, now); !slices.Equal(o.Broken, []string{"web-2"}) {
+		t.Errorf("got %v", o.Broken)
+	}
+}
+
+func TestTwins(t *testing.T) {
+	f, _ := openFleet(t)
+	for i, row := range []struct {
+		machine string
+		twin    bool
+	}{{"a", false}, {"a", false}, {"b", true}, {"b", false}, {"a", true}, {"b", true}, {"a", true}} {
+		report(t, f, "web-1", row.machine)
+		if got := read(t, f)[0].Twin; got != row.twin {
+			t.Errorf("report %d, of %s: twin %v", i+1, row.machine, got)
+		}
+	}
+}
+
+// host is one whose package is in a condition.
+func host(name string, condition ftl.Condition, current revision.Revision, message string) Host {
+	return Host{Node: catalog.NodeOf(name), At: now, Report: catalog.Report{Host: name, Packages: []catalog.PackageReport{{
+		Status: ftl.Status{Package: new.Package(), Condition: condition, Current: current, Message: message},
+	}}}}
+}
+
+func blessing() Blessing {
+	return Blessing{Package: new.Package(), Marker: catalog.Marker{Package: new.Package(), Entries: []catalog.Entry{{Revision: new, Serial: 7, By: "ops@build1"}}}}
+}
+
+func TestView(t *testing.T) {
+	fleet := []Host{
+		host("a", ftl.OK, new, ""),
+		host("b", ftl.OK, new, ""),
+		host("c", ftl.OK, old, ""), // has not heard of it
+		host("d", ftl.Behind, old, "not fetched yet"),
+		host("e", ftl.Pending, old, "delayed"),
+		host("f", ftl.Failed, old, "post-sync of my_site failed (3 times, last at 2026-11-21 11:00:00Z); the next try is at 2026-11-21 12:00:00Z"),
+		host("g", ftl.Failed, old, "post-sync of my_site failed (once, last at 2026-11-21 11:07:09Z); the next try is at 2026-11-21 12:30:00Z"),
+		host("h", ftl.Rejected, old, "its check failed"),
+		host("i", ftl.Held, old, "held by ops"),
+		host("j", ftl.OK, new, ""),
+		{Node: catalog.NodeOf("k"), Report: catalog.Report{Host: "k"}}, // not subscribed
+	}
+	fleet[9].Silent = true
+	o := View(fleet, []Blessing{blessing()}, now)
+	if len(o.Packages) != 1 || o.Hosts != 11 || !slices.Equal(o.Silent, []string{"j"}) {
+		t.Fatalf("got %+v", o)
+	}
+	p := o.Packages[0]
+	if want := (Counts{Waiting: 3, Failing: 2, Held: 1, Rejected: 1, Silent: 1}); p.Hosts != 10 || p.On != 2 || p.Counts != want {
+		t.Errorf("got %d of %d, %+v; want 2 of 10, %+v", p.On, p.Hosts, p.Counts, want)
+	}
+	if want := []Running{{old, 7}, {new, 2}}; !slices.Equal(p.Running, want) {
+		t.Errorf("got %v, want %v", p.Running, want)
+	}
+	var problems []string
+	for _, problem := range p.Problems {
+		problems = append(problems, fmt.Sprintf("%s: %s: %v", problem.Condition, problem.Reason, problem.Hosts))
+	}
+	if want := []string{
+		"failed: post-sync of my_site failed: [f g]", "rejected: its check failed: [h]", "silent: not heard from: [j]", "held: held by ops: [i]",
+	}; !slices.Equal(problems, want) {
+		t.Errorf("got %q, want %q", problems, want)
+	}
+	if got, want := o.Headline(), "my_site failed on 2 hosts (f, g)"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestHeadline(t *testing.T) {
+	ok, behind, gone := host("a", ftl.OK, new, ""), host("b", ftl.Behind, old, ""), host("c", ftl.OK, new, "")
+	gone.Silent = true
+	plan := &rollout.Plan{
+		Revision: new, Opened: now.Add(-time.Hour), Size: 2, Verdict: 15 * time.Minute, Patience: 15 * time.Minute,
+		Waves: []rollout.Wave{{To: rollout.Last, Upto: 2, Need: 2, Halt: 1, Soak: time.Minute}},
+	}
+	halted := blessing()
+	halted.Count = plan.Count([]rollout.Vote{{Host: "b", Kind: rollout.Try, At: now.Add(-50 * time.Minute)}}, now)
+	for _, row := range []struct {
+		hosts    []Host
+		blessing Blessing
+		want     string
+	}{
+		{nil, blessing(), "no host has reported"},
+		{[]Host{ok}, blessing(), "every host that is not held runs what is blessed"},
+		{[]Host{ok, behind}, blessing(), "1 of 2 hosts run my_site.2026112145296Wq"},
+		{[]Host{ok, gone}, blessing(), "not heard from 1 host (c)"},
+		{[]Host{ok, behind}, halted, "the rollout of my_site.2026112145296Wq is halted: it began and was not heard from again on b"},
+	} {
+		if got := View(row.hosts, []Blessing{row.blessing}, now).Headline(); got != row.want {
+			t.Errorf("got %q, want %q", got, row.want)
+		}
+	}
+}
+
+func TestRoster(t *testing.T) {
+	held, quiet, late, canary := host("held", ftl.Held, old, ""), host("quiet", ftl.OK, old, ""), host("late", ftl.OK, old, ""), host("canary", ftl.OK, old, "")
+	held.Packages[0].HeldSince = ftl.At(now)
+	quiet.Silent, late.Canary, canary.Canary = true, "never", "always"
+	delayed := host("delayed", ftl.OK, old, "")
+	delayed.Delay = catalog.Duration(time.Hour)
+	members := Roster([]Host{held, quiet, late, canary, delayed, {Node: catalog.NodeOf("other")}}, new.Package())
+	var got []string
+	for _, m := range members {
+		got = append(got, fmt.Sprintf("%s %v %v", m.Host, m.First, m.Last))
+	}
+	if want := []string{"late false true", "canary true false", "delayed false true"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestSilent(t *testing.T) {
+	h := Host{Report: catalog.Report{Heartbeat: catalog.Duration(time.Hour), Every: catalog.Duration(5 * time.Minute), Splay: catalog.Duration(time.Minute)}}
+	if got, want := h.patience(), 76*time.Minute; got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := (Host{}).patience(); got != DefaultHeartbeat {
+		t.Errorf("a host that says nothing: got %v, want %v", got, DefaultHeartbeat)
+	}
+}

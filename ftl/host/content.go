@@ -1,0 +1,26 @@
+package host
+
+import (
+	"fmt"
+
+	"github.com/rhettg/ftl/ftl/archive"
+	"github.com/rhettg/ftl/ftl/catalog"
+	"github.com/rhettg/ftl/ftl/host/tree"
+)
+
+// A blessing binds content: its entry in the marker has the digest of the manifest that was blessed.
+// Under that name the host takes nothing else.
+
+// source is a bucket with the marker that says what is taken from it.
+type source struct {
+	*catalog.Catalog
+	marker catalog.Marker
+}
+
+// checkManifest refuses a manifest that is not the one that was blessed under its name.
+func (s source) checkManifest(manifest catalog.Manifest) error {
+	if tree.IsOther(s.marker.Content(manifest.Revision), manifest.Digest) {
+		return fmt.Errorf("%w: %s is not the manifest that was blessed", archive.ErrInvalid, catalog.ManifestKey(manifest.Revision))
+	}
+	return nil
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package tree
+
+func IsReadOnly(string) bool { return false }
+
+func MountOf(dir string) string { return dir }

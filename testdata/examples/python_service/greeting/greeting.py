@@ -1,0 +1,3 @@
+"""What the service needs: it stands for your dependencies."""
+
+HELLO = "ok"
