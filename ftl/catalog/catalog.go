@@ -46,12 +46,12 @@ func (c *Catalog) AllPackages(ctx context.Context) ([]revision.Package, error) {
 }
 
 func (c *Catalog) packages(ctx context.Context, include func(Contents) bool) ([]revision.Package, error) {
-	listing, err := c.List(ctx, store.ListOptions{})
+	all, err := c.AllContents(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var packages []revision.Package
-	for pkg, contents := range group(listing) {
+	for pkg, contents := range all {
 		if include(contents) {
 			packages = append(packages, pkg)
 		}
@@ -60,6 +60,15 @@ func (c *Catalog) packages(ctx context.Context, include func(Contents) bool) ([]
 		return strings.Compare(a.String(), b.String())
 	})
 	return packages, nil
+}
+
+// AllContents is Contents of every package, by one listing of the bucket.
+func (c *Catalog) AllContents(ctx context.Context) (map[revision.Package]Contents, error) {
+	listing, err := c.List(ctx, store.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return group(listing), nil
 }
 
 // Revisions returns what the bucket has of a package, oldest first, and its marker. A package that
