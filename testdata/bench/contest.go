@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -38,24 +39,54 @@ func (b *bench) contest(ctx context.Context, contenders ...contender) ([][]sampl
 	return b.rounds(ctx, b.count, contenders...)
 }
 
+// rounds also runs the commands of ftl with the former one, where there is one, each directly after
+// this tree's.
 func (b *bench) rounds(ctx context.Context, count int, contenders ...contender) ([][]sample, error) {
-	samples := make([][]sample, len(contenders))
+	samples := map[string][][]sample{}
+	for program := range b.programs {
+		samples[program] = make([][]sample, len(contenders))
+	}
 	for round := range count + 1 {
 		for i, c := range contenders {
-			s, err := b.once(ctx, c)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", c.name, err)
-			}
-			if b.verbose {
-				progress(fmt.Sprintf("%8.3f s  %s", s.wall.Seconds(), c.name))
-			}
-			if round > 0 {
-				samples[i] = append(samples[i], s)
+			for program := range b.programs {
+				if program == b.former && !c.isFTL() {
+					continue
+				}
+				s, err := b.once(ctx, c)
+				if err != nil {
+					return nil, fmt.Errorf("%s (%s): %w", c.name, program, err)
+				}
+				if b.verbose {
+					progress(fmt.Sprintf("%8.3f s  %s (%s)", s.wall.Seconds(), c.name, program))
+				}
+				if round > 0 {
+					samples[program][i] = append(samples[program][i], s)
+				}
 			}
 		}
 	}
-	return samples, nil
+	for i, c := range contenders {
+		if b.former != "" && c.isFTL() {
+			l := versus(b.group+": "+c.name, samples[b.tools.ftl][i], "the former ftl", samples[b.former][i])
+			b.beside = append(b.beside, l)
+		}
+	}
+	return samples[b.tools.ftl], nil
 }
+
+// programs is an iterator over this tree's ftl and the former one, if there is one. Each is the one
+// at work while it is its turn.
+func (b *bench) programs(yield func(program string) bool) {
+	defer func() { b.program = b.tools.ftl }()
+	for _, program := range []string{b.tools.ftl, b.former} {
+		if b.program = program; program != "" && !yield(program) {
+			return
+		}
+	}
+}
+
+// isFTL tells a command of ftl from that of a peer.
+func (c contender) isFTL() bool { return strings.HasPrefix(c.name, "ftl ") }
 
 // once runs a command once.
 func (b *bench) once(ctx context.Context, c contender) (s sample, err error) {

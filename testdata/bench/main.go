@@ -21,6 +21,7 @@ func main() {
 	flag.IntVar(&opts.count, "count", 5, "how often each command runs, after one run that does not count")
 	flag.StringVar(&opts.dir, "dir", "", "the `directory` to work in, on the file system to measure (the default for temporary files)")
 	flag.StringVar(&opts.cache, "cache", defaultCache(), "where the trees and the peers stay for the next run")
+	flag.StringVar(&opts.former, "former", "", "another ftl, the `program` that each command of ftl runs with as well")
 	flag.BoolVar(&opts.verbose, "v", false, "say what each run took")
 	flag.Parse()
 
@@ -39,6 +40,7 @@ type options struct {
 	dir   string
 	cache string
 
+	former  string
 	verbose bool
 }
 
@@ -60,6 +62,11 @@ type bench struct {
 	steps  map[step][2]string // the revisions of those that were spooled
 	peak   int64              // bytes of memory, of any sync
 
+	group   string // of rows, that is measured
+	program string // the ftl that is at work: this tree's, or the former one
+	former  string // "" for none
+	beside  []line // of the two, command by command
+
 	verbose bool
 }
 
@@ -74,7 +81,12 @@ func run(ctx context.Context, opts options) (err error) {
 	if opts.cache, err = filepath.Abs(opts.cache); err != nil {
 		return err
 	}
-	b := &bench{count: opts.count, verbose: opts.verbose, steps: map[step][2]string{}}
+	if opts.former != "" {
+		if opts.former, err = filepath.Abs(opts.former); err != nil {
+			return err
+		}
+	}
+	b := &bench{count: opts.count, former: opts.former, verbose: opts.verbose, steps: map[step][2]string{}}
 	if b.dir, err = os.MkdirTemp(opts.dir, "ftl-bench-"); err != nil {
 		return err
 	}
@@ -95,6 +107,7 @@ func run(ctx context.Context, opts options) (err error) {
 	if b.tools, err = findTools(ctx, opts.cache, b.dir); err != nil {
 		return err
 	}
+	b.program = b.tools.ftl
 	stop, err := b.startServer(ctx)
 	if err != nil {
 		return err
@@ -107,8 +120,10 @@ func run(ctx context.Context, opts options) (err error) {
 			continue
 		}
 		progress(g.name)
+		b.group = g.name
 		lines, gerr := g.measure(b, ctx)
-		table.lines = append(table.lines, lines...)
+		table.lines = append(append(table.lines, lines...), b.beside...)
+		b.beside = nil
 		if gerr != nil { // what was measured is worth printing
 			err = fmt.Errorf("%s: %w", g.name, gerr)
 			break

@@ -324,20 +324,15 @@ func (b *bench) spooling(ctx context.Context) (lines []line, err error) {
 
 // idle is a sync with nothing to do.
 func (b *bench) idle(ctx context.Context) ([]line, error) {
-	one, err := b.subscribed(ctx, "one", 1)
-	if err != nil {
+	if err := errors.Join(b.subscribe(ctx, "one", 1), b.subscribe(ctx, "many", 200)); err != nil {
 		return nil, err
 	}
-	many, err := b.subscribed(ctx, "many", 200)
-	if err != nil {
-		return nil, err
-	}
-	sync := func(at bucket, prefix, root string) contender {
-		return contender{name: "ftl sync", command: func(ctx context.Context, _ string) *exec.Cmd {
-			return b.ftl(ctx, at, prefix, root, "sync")
+	sync := func(at bucket, prefix string) contender {
+		return contender{name: "ftl sync of " + prefix + " at rest", command: func(ctx context.Context, _ string) *exec.Cmd {
+			return b.ftl(ctx, at, prefix, b.host(prefix), "sync")
 		}}
 	}
-	samples, err := b.rounds(ctx, max(b.count, briefly), sync(b.bucket, "one", one), sync(b.bucket, "many", many),
+	samples, err := b.rounds(ctx, max(b.count, briefly), sync(b.bucket, "one"), sync(b.bucket, "many"),
 		contender{name: "ftl version", command: func(ctx context.Context, dir string) *exec.Cmd {
 			return b.ftl(ctx, b.bucket, "", dir, "version")
 		}}, b.unpacks(list, b.bucket, "one/"))
@@ -347,7 +342,7 @@ func (b *bench) idle(ctx context.Context) ([]line, error) {
 	b.noteSyncs(samples[:2]...)
 	counted := new(link)
 	err = through(ctx, counted, b.bucket.address(), func(ctx context.Context, address string) error {
-		_, err := b.once(ctx, sync(b.bucket.at(address), "one", one))
+		_, err := b.once(ctx, sync(b.bucket.at(address), "one"))
 		return err
 	})
 	return []line{
@@ -359,25 +354,42 @@ func (b *bench) idle(ctx context.Context) ([]line, error) {
 	}, err
 }
 
-// subscribed makes a host that is in sync with so many small packages.
-func (b *bench) subscribed(ctx context.Context, prefix string, packages int) (root string, err error) {
-	root, files := filepath.Join(b.dir, "host-"+prefix), filepath.Join(b.dir, "files-"+prefix)
+// host is a directory that stays for all runs of the ftl that is at work.
+func (b *bench) host(name string) string {
+	if b.program == b.former {
+		name += "-former"
+	}
+	return filepath.Join(b.dir, "host-"+name)
+}
+
+// subscribe makes a host that is in sync with so many small packages.
+func (b *bench) subscribe(ctx context.Context, prefix string, packages int) error {
+	files := filepath.Join(b.dir, "files-"+prefix)
 	for i := range packages {
 		name := fmt.Sprintf("package%d", i)
 		file := filepath.Join(files, name)
-		if err := errors.Join(os.MkdirAll(files, 0o755), os.WriteFile(file, []byte(name), 0o644), os.MkdirAll(filepath.Join(root, name), 0o755)); err != nil {
-			return "", err
+		if err := errors.Join(os.MkdirAll(files, 0o755), os.WriteFile(file, []byte(name), 0o644)); err != nil {
+			return err
 		}
 		revisions, err := b.spool(ctx, prefix, file)
 		if err != nil {
-			return "", err
+			return err
 		}
 		if _, err := output(b.ftl(ctx, b.bucket, prefix, "", "jump", "--master", revisions[0])); err != nil {
-			return "", err
+			return err
+		}
+		for range b.programs {
+			if err := os.MkdirAll(filepath.Join(b.host(prefix), name), 0o755); err != nil {
+				return err
+			}
 		}
 	}
-	_, err = output(b.ftl(ctx, b.bucket, prefix, root, "sync"))
-	return root, err
+	for range b.programs {
+		if _, err := output(b.ftl(ctx, b.bucket, prefix, b.host(prefix), "sync")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // listing lists many revisions. They are put on the server's disk as they are, since nobody waits
@@ -416,8 +428,8 @@ func (b *bench) listing(ctx context.Context) ([]line, error) {
 
 // jumping goes from one revision to the other and back.
 func (b *bench) jumping(ctx context.Context) ([]line, error) {
-	root, tree := filepath.Join(b.dir, "host-jumping"), filepath.Join(b.dir, "jumped")
-	if err := errors.Join(os.MkdirAll(filepath.Join(root, "jumped"), 0o755), os.MkdirAll(tree, 0o755)); err != nil {
+	tree := filepath.Join(b.dir, "jumped")
+	if err := os.MkdirAll(tree, 0o755); err != nil {
 		return nil, err
 	}
 	var revisions []string
@@ -429,16 +441,22 @@ func (b *bench) jumping(ctx context.Context) ([]line, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := output(b.ftl(ctx, b.bucket, "jumping", root, "jump", spooled[0])); err != nil {
-			return nil, err
+		for range b.programs {
+			root := b.host("jumping")
+			if err := os.MkdirAll(filepath.Join(root, "jumped"), 0o755); err != nil {
+				return nil, err
+			}
+			if _, err := output(b.ftl(ctx, b.bucket, "jumping", root, "jump", spooled[0])); err != nil {
+				return nil, err
+			}
 		}
 		revisions = append(revisions, spooled...)
 	}
-	turn := 0
+	turns := map[string]int{}
 	samples, err := b.rounds(ctx, max(b.count, briefly),
 		contender{name: "ftl jump", command: func(ctx context.Context, _ string) *exec.Cmd {
-			turn++
-			return b.ftl(ctx, b.bucket, "jumping", root, "jump", revisions[turn%2])
+			turns[b.program]++
+			return b.ftl(ctx, b.bucket, "jumping", b.host("jumping"), "jump", revisions[turns[b.program]%2])
 		}},
 		b.unpacks(flip, b.bucket, ""))
 	if err != nil {

@@ -72,7 +72,7 @@ func (s bucket) environment(more ...string) []string {
 // ftl is a command of ftl, with the prefix as its bucket and root as its host. It keeps one
 // revision, so that a sync fetches the newest and no other.
 func (b *bench) ftl(ctx context.Context, at bucket, prefix, root string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, b.tools.ftl, args...)
+	cmd := exec.CommandContext(ctx, b.program, args...)
 	cmd.Env = at.environment("FTL_BUCKET="+at.url(prefix), "FTL_ROOT="+root, "FTL_KEEP=1")
 	return cmd
 }
