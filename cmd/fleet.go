@@ -156,7 +156,7 @@ func (r *fleetReader) picture(ctx context.Context) (fleetPicture, error) {
 	group.SetLimit(parallelMarkers)
 	for i, pkg := range packages {
 		group.Go(func() (err error) {
-			blessings[i], err = readBlessing(reading, r.Catalog, pkg, now)
+			blessings[i], err = readBlessing(reading, r.Catalog, pkg)
 			return err
 		})
 	}
@@ -204,7 +204,7 @@ func reportedPackages(hosts []fleet.Host) []revision.Package {
 	return packages
 }
 
-func readBlessing(ctx context.Context, bucket *catalog.Catalog, pkg revision.Package, now time.Time) (fleet.Blessing, error) {
+func readBlessing(ctx context.Context, bucket *catalog.Catalog, pkg revision.Package) (fleet.Blessing, error) {
 	marker, err := bucket.Marker(ctx, pkg)
 	if err != nil {
 		return fleet.Blessing{}, err
@@ -218,10 +218,7 @@ func readBlessing(ctx context.Context, bucket *catalog.Catalog, pkg revision.Pac
 	if err != nil {
 		return blessing, err
 	}
-	if !votes.Date.IsZero() {
-		now = votes.Date
-	}
-	blessing.Count = active.Rollout.Count(votes.Votes, now)
+	blessing.Count = votes.Count(active.Rollout)
 	return blessing, nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -235,21 +234,18 @@ func (p *Program) readRollout(ctx context.Context, s settings, bucket *catalog.C
 	if err != nil {
 		return fleet.Rollout{}, err
 	}
-	now := votes.Date
-	if now.IsZero() {
-		now = time.Now()
-	}
 	hosts, _, err := p.reports(s, bucket).read(ctx)
 	if err != nil {
 		p.warn("%v; who is missing is not known", err)
 	}
-	view := fleet.ViewRollout(active, active.Rollout.Count(votes.Votes, now), votes.Votes, hosts)
+	count := votes.Count(active.Rollout)
+	view := fleet.ViewRollout(active, count, votes.Votes, hosts)
 	for number := 1; number <= active.Rollout.AtOnce; number++ {
 		slot, _, err := bucket.Slot(ctx, pkg, number)
 		if err != nil {
 			return fleet.Rollout{}, err
 		}
-		if slot.Host != (catalog.Node{}) && now.Before(slot.Until) {
+		if slot.Host != (catalog.Node{}) && count.At.Before(slot.Until) {
 			view.Slots = append(view.Slots, fleet.Slot{Number: number, Host: slot.Host.String(), Until: ftl.At(slot.Until)})
 		}
 	}

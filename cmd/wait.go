@@ -231,11 +231,7 @@ func (w *waiting) look(ctx context.Context) (progress, error) {
 	if err != nil {
 		return progress{}, err
 	}
-	now := votes.Date
-	if now.IsZero() {
-		now = time.Now()
-	}
-	return w.byVotes(w.entry.Rollout.Count(votes.Votes, now), hosts), nil
+	return w.byVotes(votes.Count(w.entry.Rollout), hosts), nil
 }
 
 // byReports is how far a blessing without waves is: hosts don't vote for it.

@@ -79,6 +79,35 @@ func TestVotes(t *testing.T) {
 	}
 }
 
+// A server may cache the Date of its answers, so that what it holds seems to come from the future.
+func TestVotesAreNotNewerThanNow(t *testing.T) {
+	began := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	r, err := parsePackage(t, "my_site").Revision("2026112145296Wq")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := rollout.New(r, began, []rollout.Member{{Host: "a"}, {Host: "b"}},
+		rollout.Options{Waves: []rollout.Step{{Upto: rollout.Amount{Count: 1}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan.Opened = began
+	votes := Votes{Date: began.Add(-time.Second)}
+	went := 0
+	for _, host := range []string{"a", "b"} {
+		if votes.Count(plan).Decide(rollout.Host{Name: host}).Act == rollout.Go {
+			went++
+		}
+	}
+	if went != 1 {
+		t.Errorf("%d hosts go at once, want the one of the first wave", went)
+	}
+	votes.Votes = []rollout.Vote{{Host: rollout.Operator, Kind: rollout.Bad, At: began.Add(time.Second)}}
+	if votes.Count(plan).Halt == nil {
+		t.Error("a halt of this second doesn't count")
+	}
+}
+
 // Of many hosts that want a slot at the same time, one has it.
 func TestSlots(t *testing.T) {
 	pkg := parsePackage(t, "my_site")

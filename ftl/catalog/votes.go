@@ -38,7 +38,23 @@ func (c *Catalog) Vote(ctx context.Context, pkg revision.Package, serial int64, 
 // Votes are those for one entry of a marker.
 type Votes struct {
 	Votes []rollout.Vote
-	Date  time.Time // the bucket's clock
+	Date  time.Time // the bucket's clock, our own where it tells none
+}
+
+// Count counts the votes by the waves of their entry. No bucket's clock is exact: some servers cache
+// the Date of their answers for a second, so what the bucket holds can be newer than its Date. It is
+// no earlier than anything that has happened.
+func (v Votes) Count(plan *rollout.Plan) *rollout.Count {
+	now := v.Date
+	if plan.Opened.After(now) {
+		now = plan.Opened
+	}
+	for _, vote := range v.Votes {
+		if vote.At.After(now) {
+			now = vote.At
+		}
+	}
+	return plan.Count(v.Votes, now)
 }
 
 // Votes lists the votes for the entry with this serial. Keys that no host would write are left out.
@@ -49,6 +65,9 @@ func (c *Catalog) Votes(ctx context.Context, pkg revision.Package, serial int64)
 		return Votes{}, err
 	}
 	votes := Votes{Date: listing.Date}
+	if votes.Date.IsZero() {
+		votes.Date = time.Now()
+	}
 	for _, object := range listing.Objects {
 		if vote, ok := parseVote(strings.TrimPrefix(object.Key, prefix)); ok {
 			vote.At = object.Modified

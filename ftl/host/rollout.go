@@ -95,11 +95,7 @@ func (r *rolling) count(ctx context.Context, pkg revision.Package) (*rollout.Cou
 	if err != nil {
 		return nil, err
 	}
-	now := votes.Date
-	if now.IsZero() { // the bucket doesn't tell its time
-		now = time.Now()
-	}
-	return r.entry.Rollout.Count(votes.Votes, now), nil
+	return votes.Count(r.entry.Rollout), nil
 }
 
 // noteDecision keeps what a host has seen open, which stays open for it, and that a rollout has settled.

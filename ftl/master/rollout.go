@@ -48,11 +48,7 @@ func (m *Master) count(ctx context.Context, marker catalog.Marker) (*rollout.Cou
 	if err != nil {
 		return nil, err
 	}
-	now := votes.Date
-	if now.IsZero() {
-		now = m.now()
-	}
-	return active.Rollout.Count(votes.Votes, now), nil
+	return votes.Count(active.Rollout), nil
 }
 
 // date returns the bucket's clock, and ours where it tells none.
