@@ -24,8 +24,8 @@ func (p *Program) newSpool() *cobra.Command {
 name, and nothing else. Hosts fetch it when they next sync; nothing becomes active.
 
 The package is the file's name up to the first dot. A .tar, .tar.gz, .tgz, .gz,
-.tar.zst, .tzst or .zst is unpacked on the hosts, and checked here first; anything
-else is kept under its own name. With "-" the file comes from stdin, and --name says
+.tar.zst, .tzst or .zst is unpacked on the hosts, and checked here first. It is stored
+as a .tar.zst, unless --as-is keeps its bytes. Anything else is kept under its own name. With "-" the file comes from stdin, and --name says
 what it is called.
 
 A directory is packed without its .git, and without what its .ftlignore and --exclude

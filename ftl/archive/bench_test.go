@@ -69,7 +69,7 @@ func BenchmarkRewrite(b *testing.B) {
 	b.SetBytes(sum.Bytes)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Rewrite(b.Context(), io.Discard, TarZstd, Packed{Content: bytes.NewReader(packed), Form: TarZstd}, nil); err != nil {
+		if _, err := Rewrite(b.Context(), io.Discard, Packed{Content: bytes.NewReader(packed), Form: TarZstd}, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -78,7 +78,7 @@ func BenchmarkRewrite(b *testing.B) {
 func BenchmarkRestore(b *testing.B) {
 	_, packed, sum := benchTree(b)
 	var out bytes.Buffer
-	index, err := Rewrite(b.Context(), &out, TarZstd, Packed{Content: bytes.NewReader(packed), Form: TarZstd}, nil)
+	index, err := Rewrite(b.Context(), &out, Packed{Content: bytes.NewReader(packed), Form: TarZstd}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,14 +1,12 @@
 package archive
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"io"
 	"sync"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sync/errgroup"
 )
@@ -29,49 +27,29 @@ type compressor struct {
 // compression is the work on one member.
 type compression struct {
 	content []byte
-	packed  bytes.Buffer
+	packed  []byte
 	done    chan struct{}
 }
 
-func newCompressor(ctx context.Context, w io.Writer, form Form) (*compressor, error) {
+func newCompressor(ctx context.Context, w io.Writer) (*compressor, error) {
 	n := workers()
 	c := &compressor{todo: make(chan *compression, n), ordered: make(chan *compression, 2*n)}
 	c.buffers.New = func() any { b := make([]byte, 0, memberSize); return &b }
 	c.group, c.ctx = errgroup.WithContext(ctx)
 	for range n {
-		compress, err := memberCompressor(form)
+		z, err := newMemberEncoder()
 		if err != nil {
 			return nil, err
 		}
-		c.group.Go(func() error { return c.work(compress) })
+		c.group.Go(func() error { return c.work(z) })
 	}
 	c.group.Go(func() error { return c.write(w) })
 	return c, nil
 }
 
-// memberCompressor returns a function that appends the compressed member to a buffer.
-func memberCompressor(form Form) (func(*bytes.Buffer, []byte) error, error) {
-	if form == TarZstd {
-		z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(memberSize), zstd.WithLowerEncoderMem(true))
-		if err != nil {
-			return nil, err
-		}
-		return func(to *bytes.Buffer, content []byte) error {
-			to.Write(z.EncodeAll(content, to.AvailableBuffer()))
-			return nil
-		}, nil
-	}
-	if form != TarGzip {
-		return nil, errors.New("a seekable archive is a tar.gz or a tar.zst")
-	}
-	z, err := gzip.NewWriterLevel(nil, gzip.DefaultCompression)
-	return func(to *bytes.Buffer, content []byte) error {
-		z.Reset(to)
-		if _, err := z.Write(content); err != nil {
-			return err
-		}
-		return z.Close()
-	}, err
+// newMemberEncoder returns what compresses one member after the other.
+func newMemberEncoder() (*zstd.Encoder, error) {
+	return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(memberSize), zstd.WithLowerEncoderMem(true))
 }
 
 // buffer returns an empty buffer for a member.
@@ -98,11 +76,9 @@ func (c *compressor) wait() ([]Member, error) {
 	return c.members, err
 }
 
-func (c *compressor) work(compress func(*bytes.Buffer, []byte) error) error {
+func (c *compressor) work(z *zstd.Encoder) error {
 	for job := range c.todo {
-		if err := compress(&job.packed, job.content); err != nil {
-			return err
-		}
+		job.packed = z.EncodeAll(job.content, nil)
 		close(job.done)
 	}
 	return nil
@@ -115,12 +91,11 @@ func (c *compressor) write(w io.Writer) error {
 		case <-c.ctx.Done():
 			return context.Cause(c.ctx)
 		}
-		packed := job.packed.Bytes()
-		if _, err := w.Write(packed); err != nil {
+		if _, err := w.Write(job.packed); err != nil {
 			return err
 		}
 		c.members = append(c.members, Member{
-			Packed: int64(len(packed)), Unpacked: int64(len(job.content)), SHA256: sha256.Sum256(packed),
+			Packed: int64(len(job.packed)), Unpacked: int64(len(job.content)), SHA256: sha256.Sum256(job.packed),
 		})
 		empty := job.content[:0]
 		c.buffers.Put(&empty)

@@ -86,7 +86,7 @@ func HandMadeIndex(content []byte) (packed, index []byte, totals Totals) {
 		totals.Bytes += e.Size
 	}
 	for piece := range chunks(content, memberSize) {
-		z := gzipOf(piece)
+		z := zstdOf(piece)
 		x.Members = append(x.Members, Member{int64(len(z)), int64(len(piece)), sha256.Sum256(z)})
 		packed = append(packed, z...)
 	}
@@ -95,6 +95,20 @@ func HandMadeIndex(content []byte) (packed, index []byte, totals Totals) {
 		totals = decoded.Totals
 	}
 	return packed, index, totals
+}
+
+// SeekableGzip is what an older ftl has made of a tgz.
+func SeekableGzip(t *testing.T) (row HostileRow, index []byte, totals Totals) {
+	content := archiveOf(item{name: "d/", flag: '5', mode: 0o755}, item{name: "d/large", content: noise(2*memberSize, 1)}, item{name: "link", flag: '2', link: "d"})
+	x := rewrite(t, content).index
+	x.Members = nil
+	var packed []byte
+	for piece := range chunks(content, memberSize) {
+		z := gzipOf(piece)
+		x.Members = append(x.Members, Member{int64(len(z)), int64(len(piece)), sha256.Sum256(z)})
+		packed = append(packed, z...)
+	}
+	return HostileRow{Name: "a seekable tgz", Content: packed, Form: TarGzip}, x.Encode(), x.Totals
 }
 
 func chunks(b []byte, size int) func(func([]byte) bool) {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sync/errgroup"
 )
@@ -49,12 +48,12 @@ func (r *restoring) fetch(ctx context.Context, entries []int) error {
 		todo <- s
 	}
 	close(todo)
-	inflaters := newInflaters(workers())
-	defer inflaters.close() // after every fetcher has ended, and given back its own
+	idle := newDecompressors(workers())
+	defer idle.close() // after every fetcher has ended, and given back its own
 	group, ctx := errgroup.WithContext(ctx)
 	for range min(connections, len(spans)) {
 		group.Go(func() error {
-			f := fetcher{restoring: r, disk: r.disk(), pieces: pieces, inflaters: inflaters}
+			f := fetcher{restoring: r, disk: r.disk(), pieces: pieces, idle: idle}
 			defer f.disk.close()
 			for s := range todo {
 				if err := f.span(ctx, s); err != nil {
@@ -114,10 +113,10 @@ func (r *restoring) spans(pieces map[int][]piece) []span {
 // fetcher reads and unpacks one span after the other.
 type fetcher struct {
 	*restoring
-	disk      *disk
-	pieces    map[int][]piece // by member
-	inflaters inflaters
-	data      bytes.Buffer // the member that was read
+	disk   *disk
+	pieces map[int][]piece // by member
+	idle   decompressors
+	data   bytes.Buffer // the member that was read
 }
 
 // span reads the members of a span, and writes their pieces.
@@ -172,16 +171,16 @@ func (f *fetcher) verify(ctx context.Context, member int, offset int64) error {
 	return nil
 }
 
-// unpack inflates the member that was read, and writes its pieces, once it is its turn.
+// unpack decompresses the member that was read, and writes its pieces, once it is its turn.
 func (f *fetcher) unpack(ctx context.Context, member int) error {
-	var inflate *inflater
+	var own *decompressor
 	select {
-	case inflate = <-f.inflaters:
+	case own = <-f.idle:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	defer func() { f.inflaters <- inflate }()
-	content, err := inflate.member(f.data.Bytes(), f.index.Members[member].Unpacked)
+	defer func() { f.idle <- own }()
+	content, err := own.member(f.data.Bytes(), f.index.Members[member].Unpacked)
 	if err != nil {
 		return err
 	}
@@ -194,90 +193,51 @@ func (f *fetcher) unpack(ctx context.Context, member int) error {
 	return nil
 }
 
-// inflaters are those that are not in use; the capacity is how many may unpack at once. The number
-// of processors may change while a fetch runs, so it is read only once.
-type inflaters chan *inflater
+// decompressors are those that are not in use; the capacity is how many may unpack at once. The
+// number of processors may change while a fetch runs, so it is read only once.
+type decompressors chan *decompressor
 
-func newInflaters(n int) inflaters {
-	idle := make(inflaters, n)
+func newDecompressors(n int) decompressors {
+	idle := make(decompressors, n)
 	for range n {
-		idle <- new(inflater)
+		idle <- new(decompressor)
 	}
 	return idle
 }
 
-// close frees the inflaters. It waits for those that are in use.
-func (idle inflaters) close() {
+// close frees the decompressors. It waits for those that are in use.
+func (idle decompressors) close() {
 	for range cap(idle) {
 		(<-idle).close()
 	}
 }
 
-// inflater decompresses members, one at a time.
-type inflater struct {
-	fast    *inflate // of gzip
-	gzip    *gzip.Reader
+// decompressor decompresses members, one at a time.
+type decompressor struct {
 	zstd    *zstd.Decoder
 	content []byte
 }
 
 // member returns the content of a member, until the next call. It must have exactly size bytes.
-func (x *inflater) member(packed []byte, size int64) (_ []byte, err error) {
-	if cap(x.content) == 0 {
-		x.content = make([]byte, memberSize+1)
+func (x *decompressor) member(packed []byte, size int64) (_ []byte, err error) {
+	if x.zstd == nil {
+		x.content = make([]byte, 0, memberSize+1)
+		x.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(memberSize+1))
+		if err != nil {
+			return nil, err
+		}
 	}
-	x.content = x.content[:0]
-	if len(packed) > 2 && packed[0] == 0x1f && packed[1] == 0x8b {
-		err = x.inflateGzip(packed, size)
-	} else {
-		err = x.inflateZstd(packed)
-	}
-	if err == nil && int64(len(x.content)) != size {
+	content, err := x.zstd.DecodeAll(packed, x.content[:0])
+	if err == nil && int64(len(content)) != size {
 		err = errors.New("it has another size")
 	}
 	if err != nil {
 		return nil, invalid("unpack a member: %v", err)
 	}
-	return x.content, nil
+	return content, nil
 }
 
-func (x *inflater) inflateGzip(packed []byte, size int64) (err error) {
-	if x.fast == nil {
-		x.fast = new(inflate)
-	}
-	if size <= memberSize && x.fast.member(packed, x.content[:size]) {
-		x.content = x.content[:size]
-		return nil
-	}
-	r := bytes.NewReader(packed)
-	if x.gzip == nil {
-		x.gzip, err = gzip.NewReader(r)
-	} else {
-		err = x.gzip.Reset(r)
-	}
-	if err != nil {
-		return err
-	}
-	n, err := io.ReadFull(x.gzip, x.content[:memberSize+1])
-	x.content = x.content[:n]
-	if err == io.ErrUnexpectedEOF || err == io.EOF {
-		return nil // shorter than the longest; whether whole, the size tells
-	}
-	return err
-}
-
-func (x *inflater) inflateZstd(packed []byte) (err error) {
-	if x.zstd == nil {
-		x.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(memberSize+1))
-		if err != nil {
-			return err
-		}
-	}
-	x.content, err = x.zstd.DecodeAll(packed, x.content)
-	return err
-}
-
-func (x *inflater) close() {
+func (x *decompressor) close() {
 	if x.zstd != nil {
 		x.zstd.Close()
 	}

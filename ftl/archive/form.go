@@ -74,6 +74,13 @@ func extension(name string) (stem string, form Form) {
 	return name, Raw
 }
 
+// SeekableName returns what the archive called name is called once it is seekable, which is of the
+// form TarZstd whatever it was: my_site.v2.tar.zst for my_site.v2.tgz.
+func SeekableName(name string) string {
+	stem, _ := extension(name)
+	return stem + "." + string(TarZstd)
+}
+
 // FileName returns the name under which a host keeps the single file of the archive called name:
 // tool.linux for tool.linux.gz. A name without an extension of the form is returned as it is.
 func FileName(name string, form Form) string {

@@ -100,6 +100,17 @@ func TestFileName(t *testing.T) {
 	}
 }
 
+func TestSeekableName(t *testing.T) {
+	for name, want := range map[string]string{
+		"my_site": "my_site.tar.zst", "my_site.tar": "my_site.tar.zst", "my_site.v2.tgz": "my_site.v2.tar.zst", "my_site.2.TAR.GZ": "my_site.2.tar.zst",
+		"my_site.gz": "my_site.tar.zst", "my_site.tzst": "my_site.tar.zst", "my_site.tar.zst": "my_site.tar.zst", "my_site.v2": "my_site.v2.tar.zst",
+	} {
+		if got := SeekableName(name); got != want {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
+	}
+}
+
 func TestParseForm(t *testing.T) {
 	for _, form := range []Form{Tar, TarGzip, TarZstd, Gzip, Zstd, Raw} {
 		if got, err := ParseForm(string(form)); got != form || err != nil {

@@ -2,8 +2,8 @@ package archive
 
 import "crypto/sha256"
 
-// A seekable archive is an ordinary .tar.gz or .tar.zst that any tar unpacks. It consists of
-// members, each of which is compressed by itself. No header is split between two members: small
+// A seekable archive is an ordinary .tar.zst that any tar unpacks. It consists of members, each of
+// which is a zstd frame of its own. No header is split between two members: small
 // files share a member, a large file has several of its own. The index says what is in which
 // member. So a host fetches only the members that it needs, unpacks them in any order and several
 // at once, and verifies each member before it uses a byte of it.

@@ -22,10 +22,10 @@ type restored struct {
 	index  *Index
 }
 
-func rewrite(t *testing.T, to Form, tar []byte) restored {
+func rewrite(t *testing.T, tar []byte) restored {
 	t.Helper()
 	var packed bytes.Buffer
-	index, err := Rewrite(t.Context(), &packed, to, Packed{Content: bytes.NewReader(tar), Form: Tar}, nil)
+	index, err := Rewrite(t.Context(), &packed, Packed{Content: bytes.NewReader(tar), Form: Tar}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,20 +84,18 @@ func noise(size int, seed int64) string {
 
 func TestRewriteKeepsTheTar(t *testing.T) {
 	tar := sampleTar()
-	for _, form := range []Form{TarGzip, TarZstd} {
-		s := rewrite(t, form, tar)
-		stream, err := newStream(t.Context(), bytes.NewReader(s.packed), form)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := io.ReadAll(stream)
-		stream.close()
-		if err != nil || !bytes.Equal(got, tar) {
-			t.Errorf("%s: the tar differs, %v", form, err)
-		}
-		if s.index.Size() != int64(len(s.packed)) {
-			t.Errorf("%s: the index says %d bytes, got %d", form, s.index.Size(), len(s.packed))
-		}
+	s := rewrite(t, tar)
+	stream, err := newStream(t.Context(), bytes.NewReader(s.packed), TarZstd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(stream)
+	stream.close()
+	if err != nil || !bytes.Equal(got, tar) {
+		t.Errorf("the tar differs, %v", err)
+	}
+	if s.index.Size() != int64(len(s.packed)) {
+		t.Errorf("the index says %d bytes, got %d", s.index.Size(), len(s.packed))
 	}
 }
 
@@ -106,7 +104,7 @@ func TestRewriteKeepsTheTar(t *testing.T) {
 func TestRestoreWhileProcessorsRise(t *testing.T) {
 	before := runtime.GOMAXPROCS(1)
 	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
-	s := rewrite(t, TarZstd, sampleTar())
+	s := rewrite(t, sampleTar())
 	fetch := s.ranges(nil)
 	rising := func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
@@ -136,17 +134,15 @@ func TestRestoreEqualsUnpack(t *testing.T) {
 	if err := Unpack(t.Context(), Packed{Content: bytes.NewReader(tar), Form: Tar}, want, totals); err != nil {
 		t.Fatal(err)
 	}
-	for _, form := range []Form{TarGzip, TarZstd} {
-		s := rewrite(t, form, tar)
-		if s.index.Totals != totals {
-			t.Errorf("%s: totals %v, want %v", form, s.index.Totals, totals)
-		}
-		stage := newStage(t)
-		if err := Restore(t.Context(), stage, Restoration{Index: s.index, Ranges: s.ranges(nil)}); err != nil {
-			t.Fatal(err)
-		}
-		sameTrees(t, stage.Name(), want.Name())
+	s := rewrite(t, tar)
+	if s.index.Totals != totals {
+		t.Errorf("totals %v, want %v", s.index.Totals, totals)
 	}
+	stage := newStage(t)
+	if err := Restore(t.Context(), stage, Restoration{Index: s.index, Ranges: s.ranges(nil)}); err != nil {
+		t.Fatal(err)
+	}
+	sameTrees(t, stage.Name(), want.Name())
 }
 
 func sameTrees(t *testing.T, got, want string) {
@@ -168,12 +164,12 @@ func at(lines []string, i int) string {
 }
 
 func TestRestoreFromLocalTree(t *testing.T) {
-	old := rewrite(t, TarZstd, sampleTar())
+	old := rewrite(t, sampleTar())
 	oldStage := newStage(t)
 	if err := Restore(t.Context(), oldStage, Restoration{Index: old.index, Ranges: old.ranges(nil)}); err != nil {
 		t.Fatal(err)
 	}
-	s := rewrite(t, TarGzip, sampleTar())
+	s := rewrite(t, sampleTar())
 	want := newStage(t)
 	if err := Restore(t.Context(), want, Restoration{Index: s.index, Ranges: s.ranges(nil)}); err != nil {
 		t.Fatal(err)
@@ -228,7 +224,7 @@ func TestRestoreFromLocalTree(t *testing.T) {
 }
 
 func TestRestoreRefusesOtherMembers(t *testing.T) {
-	s := rewrite(t, TarZstd, sampleTar())
+	s := rewrite(t, sampleTar())
 	if len(s.index.Members) < 4 {
 		t.Fatalf("%d members are too few for this test", len(s.index.Members))
 	}
@@ -255,7 +251,7 @@ func TestRestoreRefusesOtherMembers(t *testing.T) {
 
 // A proxy on the way may spoil a member once.
 func TestRestoreAsksOnceMore(t *testing.T) {
-	s := rewrite(t, TarGzip, archiveOf(item{name: "f", content: "content"}))
+	s := rewrite(t, archiveOf(item{name: "f", content: "content"}))
 	asked := 0
 	spoilOnce := func(_ context.Context, offset, length int64) (io.ReadCloser, error) {
 		b := bytes.Clone(s.packed[offset : offset+length])
@@ -271,7 +267,7 @@ func TestRestoreAsksOnceMore(t *testing.T) {
 
 // The index is as untrusted as an archive is: the same entries are refused.
 func TestDecodeIndexJudges(t *testing.T) {
-	good := rewrite(t, TarGzip, sampleTar()).index
+	good := rewrite(t, sampleTar()).index
 	for name, spoil := range map[string]func(x *Index){
 		"escaping name":     func(x *Index) { x.Entries[1].Name = "../x" },
 		"absolute name":     func(x *Index) { x.Entries[1].Name = "/x" },
@@ -317,7 +313,7 @@ func TestDecodeIndexIsBounded(t *testing.T) {
 // to the same index.
 func FuzzDecodeIndex(f *testing.F) {
 	var packed bytes.Buffer
-	index, err := Rewrite(f.Context(), &packed, TarGzip, Packed{Content: bytes.NewReader(archiveOf(item{name: "a/f", content: "x"}, item{name: "l", flag: '2', link: "a"})), Form: Tar}, nil)
+	index, err := Rewrite(f.Context(), &packed, Packed{Content: bytes.NewReader(archiveOf(item{name: "a/f", content: "x"}, item{name: "l", flag: '2', link: "a"})), Form: Tar}, nil)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -336,7 +332,7 @@ func FuzzDecodeIndex(f *testing.F) {
 
 // Indexes of before they had a version are of the first; those of a newer one are not guessed at.
 func TestIndexVersion(t *testing.T) {
-	index, err := Rewrite(t.Context(), io.Discard, TarGzip, Packed{Content: bytes.NewReader(archiveOf(item{name: "f", content: "x"})), Form: Tar}, nil)
+	index, err := Rewrite(t.Context(), io.Discard, Packed{Content: bytes.NewReader(archiveOf(item{name: "f", content: "x"})), Form: Tar}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

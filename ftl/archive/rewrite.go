@@ -9,10 +9,10 @@ import (
 )
 
 // Rewrite reads an archive, which must hold a tree, and writes the same tar to w as a seekable
-// archive of the form to, TarGzip or TarZstd. It accepts and refuses what Scan does, and calls
+// archive, of the form TarZstd. It accepts and refuses what Scan does, and calls
 // visit with the same entries. After an error, what was written to w is of no use.
-func Rewrite(ctx context.Context, w io.Writer, to Form, from Packed, visit Visit) (*Index, error) {
-	p, err := newCompressor(ctx, w, to)
+func Rewrite(ctx context.Context, w io.Writer, from Packed, visit Visit) (*Index, error) {
+	p, err := newCompressor(ctx, w)
 	if err != nil {
 		return nil, err
 	}

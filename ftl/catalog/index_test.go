@@ -18,7 +18,7 @@ func someIndex(t *testing.T) *archive.Index {
 	if err := errors.Join(w.WriteHeader(&tar.Header{Name: "file", Mode: 0o644}), w.Close()); err != nil {
 		t.Fatal(err)
 	}
-	index, err := archive.Rewrite(t.Context(), io.Discard, archive.TarGzip, archive.Packed{Content: &packed, Form: archive.Tar}, nil)
+	index, err := archive.Rewrite(t.Context(), io.Discard, archive.Packed{Content: &packed, Form: archive.Tar}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func TestWhatStandsAroundTheIndex(t *testing.T) {
 	index := someIndex(t)
 	encoded := index.Encode()
 	manifest := someManifest(t)
-	manifest.Size, manifest.Unpacked, manifest.Form = index.Size(), index.Totals, archive.TarGzip
+	manifest.Size, manifest.Unpacked, manifest.Form = index.Size(), index.Totals, archive.TarZstd
 	whole := manifest.Encode(encoded)
 	header := whole[:len(whole)-len(encoded)]
 	for name, test := range map[string]struct {

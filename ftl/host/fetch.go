@@ -28,7 +28,9 @@ func (s *syncing) fetch(ctx context.Context, from source, r revision.Revision) (
 	if err != nil {
 		return manifest, refusedIfInvalid(err)
 	}
-	if err := s.checkSpace(manifest, seekable == nil); err != nil {
+	// An older ftl made seekable archives of the form tar.gz, too. They are fetched as a whole.
+	inParts := seekable != nil && manifest.Form == archive.TarZstd
+	if err := s.checkSpace(manifest, !inParts); err != nil {
 		return manifest, err
 	}
 	if err := s.checkPlace(r); err != nil {
@@ -38,10 +40,10 @@ func (s *syncing) fetch(ctx context.Context, from source, r revision.Revision) (
 	if err := s.Files.Mkdir(stage, 0o700); err != nil {
 		return manifest, err
 	}
-	if seekable == nil {
-		err = s.unpackWhole(ctx, from.Catalog, manifest, stage)
-	} else {
+	if inParts {
 		err = s.step(r, ftl.Unpack, func() error { return s.restore(ctx, from.Catalog, manifest, seekable.Index, stage) })
+	} else {
+		err = s.unpackWhole(ctx, from.Catalog, manifest, stage)
 	}
 	if err == nil {
 		err = s.place(ctx, r, stage)

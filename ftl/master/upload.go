@@ -133,7 +133,6 @@ func (u *upload) packDir(ctx context.Context, dir string, exclude []string, visi
 	if u.progress != nil {
 		opts.Watch = func(done, total int64) { u.watch(ftl.Pack, done, total) }
 	}
-	u.extension = strings.TrimPrefix(u.extension+".tar", ".")
 	packed, tar := io.Pipe()
 	group, ctx := errgroup.WithContext(ctx)
 	var packing error
@@ -245,16 +244,13 @@ func (u *upload) watched(file *os.File) (io.Reader, error) {
 
 // makeSeekable writes the archive r anew into a temporary file.
 func (u *upload) makeSeekable(ctx context.Context, r io.Reader, form archive.Form, visit archive.Visit) (err error) {
-	u.manifest.Form = form
-	if form == archive.Tar {
-		u.manifest.Form = archive.TarZstd
-		u.extension += ".zst"
-	}
+	u.manifest.Form = archive.TarZstd
+	_, u.extension, _ = strings.Cut(archive.SeekableName(u.manifest.File), ".")
 	if u.File, err = tempFile(); err != nil {
 		return err
 	}
 	hash := sha256.New()
-	index, err := archive.Rewrite(ctx, io.MultiWriter(u.File, hash), u.manifest.Form, archive.Packed{Content: r, Form: form}, visit)
+	index, err := archive.Rewrite(ctx, io.MultiWriter(u.File, hash), archive.Packed{Content: r, Form: form}, visit)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,8 @@ type contender struct {
 // sample is one run of a command.
 type sample struct {
 	wall time.Duration
-	peak int64 // bytes of memory, of the largest of its processes
+	cpu  time.Duration // of all its processes, in user and in kernel mode
+	peak int64         // bytes of memory, of the largest of its processes
 }
 
 // contest runs commands in turn, A B C A B C, each time in a directory of its own. The first round
@@ -57,7 +58,8 @@ func (b *bench) rounds(ctx context.Context, count int, contenders ...contender) 
 					return nil, fmt.Errorf("%s (%s): %w", c.name, program, err)
 				}
 				if b.verbose {
-					progress(fmt.Sprintf("%8.3f s  %s (%s)", s.wall.Seconds(), c.name, program))
+					progress(fmt.Sprintf("%8.3f s  %8.3f s of processors  %s  %s (%s)",
+						s.wall.Seconds(), s.cpu.Seconds(), mebibytes(s.peak).text, c.name, program))
 				}
 				if round > 0 {
 					samples[program][i] = append(samples[program][i], s)
@@ -130,6 +132,7 @@ func timed(cmd *exec.Cmd) (sample, error) {
 	if err != nil {
 		return s, fmt.Errorf("%s: %w\n%s", filepath.Base(cmd.Path), err, stderr.Bytes())
 	}
+	s.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	s.peak = cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
 	return s, nil
 }

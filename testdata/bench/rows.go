@@ -72,31 +72,24 @@ func (b *bench) noteSyncs(samples ...[]sample) {
 }
 
 func (b *bench) app(ctx context.Context) ([]line, error) {
-	return b.full(ctx, "app", "W1", b.trees.base, b.trees.baseTarball, 0.55, 0.45)
+	return b.full(ctx, "app", "W1", b.trees.base, b.trees.baseTarball, 0.40)
 }
 
 func (b *bench) service(ctx context.Context) ([]line, error) {
-	return b.full(ctx, "service", "W2", b.trees.service, b.trees.serviceTarball, 0.35, 0.20)
+	return b.full(ctx, "service", "W2", b.trees.service, b.trees.serviceTarball, 0.20)
 }
 
-// full is a full sync of a tree that was spooled as a tgz, and of one that was spooled as a
-// directory, beside what unpacks the tgz as it is.
-func (b *bench) full(ctx context.Context, pkg, label, tree, tarball string, gzip, zstd float64) ([]line, error) {
+// full is a full sync of a tree, beside what unpacks a tgz of it.
+func (b *bench) full(ctx context.Context, pkg, label, tree, tarball string, limit float64) ([]line, error) {
 	object := pkg + "-peers/" + filepath.Base(tarball)
 	if err := b.put(ctx, tarball, object); err != nil {
 		return nil, err
 	}
-	if _, err := b.spool(ctx, pkg+"-gzip", tarball); err != nil {
-		return nil, err
-	}
-	if _, err := b.spool(ctx, pkg+"-zstd", tree); err != nil {
+	if _, err := b.spool(ctx, pkg+"-full", tree); err != nil {
 		return nil, err
 	}
 	peers := b.tools.installed(catTar, catIgzip, rcloneIt)
-	contenders := []contender{
-		b.syncs("ftl sync, tgz", b.bucket, pkg+"-gzip", pkg, ""),
-		b.syncs("ftl sync, zst", b.bucket, pkg+"-zstd", pkg, ""),
-	}
+	contenders := []contender{b.syncs("ftl sync", b.bucket, pkg+"-full", pkg, "")}
 	for _, p := range peers {
 		contenders = append(contenders, b.unpacks(p, b.bucket, object))
 	}
@@ -104,7 +97,7 @@ func (b *bench) full(ctx context.Context, pkg, label, tree, tarball string, gzip
 	if err != nil {
 		return nil, err
 	}
-	b.noteSyncs(samples[:2]...)
+	b.noteSyncs(samples[0])
 	files, size, err := shape(tree)
 	if err != nil {
 		return nil, err
@@ -113,15 +106,13 @@ func (b *bench) full(ctx context.Context, pkg, label, tree, tarball string, gzip
 	if err != nil {
 		return nil, err
 	}
-	what := fmt.Sprintf("full sync of %s (%d files, %d MB, %d MB as tgz), ", label, files, size/1e6, packed.Size()/1e6)
+	what := fmt.Sprintf("full sync of %s (%d files, %d MB, %d MB as tgz)", label, files, size/1e6, packed.Size()/1e6)
 	var lines []line
 	for i, p := range peers {
-		lines = append(lines,
-			versus(what+"tgz", samples[0], p.name, samples[2+i]),
-			versus(what+"zst", samples[1], p.name, samples[2+i]))
-		what = label + ", "
+		lines = append(lines, versus(what, samples[0], p.name, samples[1+i]))
+		what = "full sync of " + label
 	}
-	lines[0].goal, lines[1].goal = ratioOf(gzip), ratioOf(zstd)
+	lines[0].goal = ratioOf(limit)
 	return lines, nil
 }
 
