@@ -29,7 +29,7 @@ var repository = filepath.Join("..", "..")
 var arrows = map[string][]string{
 	"cmd/ftl": {"cmd"},
 	"cmd": {
-		"ftl", "ftl/serve", "ftl/master", "ftl/host", "ftl/fleet", "ftl/catalog", "ftl/rollout", "ftl/trust",
+		"ftl", "ftl/serve", "ftl/serve/access", "ftl/master", "ftl/host", "ftl/fleet", "ftl/catalog", "ftl/rollout", "ftl/trust",
 		"ftl/probe", "ftl/metrics", "ftl/durable", "ftl/strictmodes", "revision", "store", "hooks",
 	},
 
@@ -42,6 +42,9 @@ var arrows = map[string][]string{
 	},
 	"ftl/host/tree": {"ftl", "ftl/catalog", "ftl/rollout", "ftl/durable", "ftl/strictmodes", "ftl/directory", "revision", "hooks"},
 	"ftl/fleet":     {"ftl", "ftl/catalog", "ftl/rollout", "ftl/trust", "revision", "store"},
+
+	// The parts of serve that do not know its pages.
+	"ftl/serve/access": {"ftl", "ftl/durable", "ftl/strictmodes", "revision"},
 
 	// What they share.
 	"ftl/catalog":     {"ftl", "ftl/rollout", "ftl/trust", "ftl/archive", "revision", "store"},
