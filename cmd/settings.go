@@ -38,6 +38,8 @@ type settings struct {
 
 	waves []rollout.Step // of FTL_ROLLOUT
 
+	serveState string // the directory of ftl serve
+
 	every    time.Duration // --every; 0 is once
 	onMaster bool          // --master
 	dryRun   bool          // --dry-run

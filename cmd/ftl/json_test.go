@@ -48,6 +48,8 @@ func TestReferenceJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	ftl("jump", "--master", step.Revision)
+	state := filepath.Join(home, "serve")
+	ftl("token", "add", "--serve-state", state, "--user", "ann", "--role", "view")
 	tests := []struct{ documented, out string }{
 		{"step", spooled},
 		{"step", ftl("sync", "--json")},
@@ -62,6 +64,8 @@ func TestReferenceJSON(t *testing.T) {
 		{"ftl list --json", ftl("list", "--json")},
 		{"list", ftl("list", "--json", "my_site")},
 		{"list", ftl("list", "--json", "--master", "my_site")},
+		{"token", ftl("token", "list", "--serve-state", state, "--json")},
+		{"token", ftl("token", "revoke", "--serve-state", state, "ann", "--json")},
 		{"ftl env --json", ftl("env", "--json")},
 		{"ftl version --json", ftl("version", "--json")},
 		{"ftl help --json", ftl("help", "--json")},

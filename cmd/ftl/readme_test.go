@@ -19,6 +19,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rhettg/ftl/cmd"
 	"github.com/rhettg/ftl/hooks"
 	"github.com/rhettg/ftl/store/s3test"
 )
@@ -355,16 +356,25 @@ func commandLines(help string) string {
 	return strings.Join(regexp.MustCompile(`(?m)^  [a-z].*\n`).FindAllString(list, -1), "")
 }
 
-// allHelp is the help of every command of a list.
+// allHelp is the help of every command of a list, and of those below it.
 func allHelp(t *testing.T, list string) []byte {
 	t.Helper()
 	var all []byte
 	for line := range strings.Lines(list) {
-		help, err := exec.Command("ftl", strings.Fields(line)[0], "--help").Output()
-		if err != nil {
-			t.Fatal(err)
+		name := strings.Fields(line)[0]
+		lines := [][]string{{name}}
+		if command, _, err := new(cmd.Program).Commands().Find([]string{name}); err == nil && name != "completion" {
+			for _, child := range command.Commands() {
+				lines = append(lines, []string{name, child.Name()})
+			}
 		}
-		all = append(all, help...)
+		for _, words := range lines {
+			help, err := exec.Command("ftl", append(words, "--help")...).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, help...)
+		}
 	}
 	return all
 }

@@ -106,7 +106,7 @@ func (r Request) Validate() error {
 
 // grant makes a grant, and returns what it is used with: "" for a user.
 func (r Request) grant(now time.Time) (k kept, secret string) {
-	k.Grant = Grant{Kind: r.Kind, Label: r.Label, Role: r.Role, Packages: r.Packages, Created: ftl.At(now), By: r.By}
+	k.Grant = Grant{Kind: r.Kind, Label: r.Label, Role: r.Role, Packages: append([]string{}, r.Packages...), Created: ftl.At(now), By: r.By}
 	life := r.Life
 	if life == 0 && r.Kind != User {
 		life = DefaultLife
