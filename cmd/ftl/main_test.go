@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -15,7 +18,12 @@ import (
 	"github.com/rhettg/ftl/store/s3test"
 )
 
+// TestMain lets more scripts run at the same time than there are processors, as many of them wait:
+// for a lock, a time-out, a second that has to pass.
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"ftl": main})
 }
 
