@@ -15,6 +15,8 @@ import (
 // goroutines at once.
 type Catalog struct {
 	store.Bucket
+	// Trust is whose signatures count. Nil: signatures are not looked at.
+	Trust *Trust
 
 	conditions struct {
 		sync.Mutex

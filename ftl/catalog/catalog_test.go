@@ -33,7 +33,7 @@ func put(t *testing.T, bucket store.Bucket, key, text string) {
 	}
 }
 
-func parsePackage(t *testing.T, name string) revision.Package {
+func parsePackage(t testing.TB, name string) revision.Package {
 	t.Helper()
 	pkg, err := revision.ParsePackage(name)
 	if err != nil {
@@ -42,7 +42,7 @@ func parsePackage(t *testing.T, name string) revision.Package {
 	return pkg
 }
 
-func parse(t *testing.T, name string) revision.Revision {
+func parse(t testing.TB, name string) revision.Revision {
 	t.Helper()
 	r, err := revision.Parse(name)
 	if err != nil {

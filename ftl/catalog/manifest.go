@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rhettg/ftl/ftl/archive"
+	"github.com/rhettg/ftl/ftl/trust"
 	"github.com/rhettg/ftl/revision"
 )
 
@@ -39,6 +40,8 @@ type Manifest struct {
 
 	// Digest is that of the header as it was read; zero in a manifest that was not read.
 	Digest Digest
+	// Signer is who has signed the header, where that was verified.
+	Signer trust.Signer
 
 	index pin // of the index below the header; zero where there is none
 }
@@ -54,20 +57,21 @@ func pinOf(data []byte) pin { return pin{int64(len(data)), sha256.Sum256(data)} 
 const (
 	manifestFormat    = "ftl manifest 1"
 	maxManifestHeader = 16 << 10
+	maxManifestTop    = maxManifestHeader + maxSignatures*trust.MaxSignature
 	maxManifest       = 256 << 20 // with an index; that of 5 million files has about 130 MiB
 )
 
 // Manifest reads the manifest of r without its index. The error satisfies fs.ErrNotExist where the
 // bucket has no such revision.
 func (c *Catalog) Manifest(ctx context.Context, r revision.Revision) (Manifest, error) {
-	manifest, _, err := c.readManifest(ctx, r, maxManifestHeader)
+	manifest, _, err := c.readManifest(ctx, r, maxManifestTop)
 	return manifest, err
 }
 
 // WholeManifest reads the manifest of r, and returns the whole object too, so that it can be written
-// again. The errors are those of Manifest.
+// again. It verifies nothing, so it is for whoever only moves or signs what is there. The errors are those of Manifest.
 func (c *Catalog) WholeManifest(ctx context.Context, r revision.Revision) (Manifest, []byte, error) {
-	manifest, text, err := c.readManifest(ctx, r, maxManifest)
+	manifest, text, err := (&Catalog{Bucket: c.Bucket}).readManifest(ctx, r, maxManifest)
 	if err == nil && len(text) == maxManifest {
 		err = refused(fmt.Errorf("read %s: it is longer than a manifest can be", ManifestKey(r)))
 	}
@@ -102,11 +106,18 @@ func (c *Catalog) Seekable(ctx context.Context, r revision.Revision) (Manifest, 
 
 // readManifest reads so many bytes of a manifest, and returns them too. What is none is refused.
 func (c *Catalog) readManifest(ctx context.Context, r revision.Revision, limit int64) (Manifest, []byte, error) {
-	text, _, err := readObject(ctx, c.Bucket, ManifestKey(r), limit)
+	text, object, err := readObject(ctx, c.Bucket, ManifestKey(r), limit)
 	if err != nil {
 		return Manifest{}, nil, err
 	}
+	var signer trust.Signer
+	if c.Trust != nil {
+		if signer, err = c.Trust.verifyManifest(r, text, c.Trust.clock(object.Date)); err != nil {
+			return Manifest{}, nil, err
+		}
+	}
 	manifest, err := parseManifest(text)
+	manifest.Signer = signer
 	if err == nil && manifest.Revision != r {
 		err = fmt.Errorf("it is the manifest of %s", manifest.Revision)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/rollout"
+	"github.com/rhettg/ftl/ftl/trust"
 	"github.com/rhettg/ftl/revision"
 )
 
@@ -23,6 +24,8 @@ type Marker struct {
 	Entries  []Entry   // newest first
 	Modified time.Time // when it was last written, by the bucket's clock
 	Date     time.Time // the bucket's clock when it was read
+	// Clock is what time it was then, where signatures were verified.
+	Clock trust.Clock
 
 	ETag string // "" where there is no marker
 }
@@ -55,6 +58,15 @@ type Entry struct {
 	// Retired is set in an entry that takes the package out of the bucket, instead of blessing.
 	Retired bool `json:"-"`
 
+	// Expires is when hosts that trust signatures no longer follow the entry; zero is never.
+	Expires time.Time `json:"-"`
+	// Renews is the serial of an older entry that this one has only signed again: whoever is done with that is done with
+	// this one. 0 is none.
+	Renews int64 `json:"-"`
+	// Signed is set where there is a signature, and Signer is who made it, where that was verified.
+	Signed bool         `json:"-"`
+	Signer trust.Signer `json:"signer,omitzero"`
+
 	line    string   // as it was read, below the comments that stood above it
 	unknown []string // critical words
 }
@@ -75,6 +87,7 @@ const (
 	KindJumpBack = "jump-back"
 	KindRetire   = "retire"
 	KindAdopt    = "adopt" // it was blessed by an ftl of 2014
+	KindRenew    = "renew" // the entry below was signed again
 )
 
 // Limits of a marker. A manifest has the last two as well.
@@ -143,8 +156,10 @@ func (m Marker) Content(r revision.Revision) Digest {
 }
 
 // Marker reads a package's marker. Only the bucket's own word that there is
-// none makes a marker without entries; any other failure is an error.
-func (c *Catalog) Marker(ctx context.Context, pkg revision.Package) (Marker, error) {
+// none makes a marker without entries; any other failure is an error. With trust, the entries are
+// those that were verified, and where the first line is none the error is a TrustError. A host reads
+// no further down than it needs, which naming says beside the rest.
+func (c *Catalog) Marker(ctx context.Context, pkg revision.Package, naming ...revision.Revision) (Marker, error) {
 	marker := Marker{Package: pkg}
 	text, object, err := readObject(ctx, c.Bucket, MarkerKey(pkg), maxMarkerBytes+1)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -156,12 +171,21 @@ func (c *Catalog) Marker(ctx context.Context, pkg revision.Package) (Marker, err
 	if len(text) > maxMarkerBytes {
 		return Marker{}, refused(fmt.Errorf("read %s: it is longer than %d bytes, so it is no marker", MarkerKey(pkg), maxMarkerBytes))
 	}
-	if marker.Entries, err = parseMarker(pkg, string(text)); err != nil {
+	marker.ETag, marker.Modified, marker.Date = object.ETag, object.Modified, object.Date
+	if c.Trust == nil {
+		marker.Entries, err = parseMarker(pkg, string(text))
+	} else {
+		marker.Clock = c.Trust.clock(object.Date)
+		marker.Entries, err = c.Trust.readMarker(pkg, string(text), marker.Clock, naming)
+	}
+	if _, untrusted := errors.AsType[*TrustError](err); untrusted {
+		return Marker{}, err
+	}
+	if err != nil {
 		return Marker{}, refused(fmt.Errorf("read %s: %w", MarkerKey(pkg), err))
 	}
-	marker.ETag, marker.Modified, marker.Date = object.ETag, object.Modified, object.Date
-	if plan := marker.Entries[0].Rollout; plan != nil {
-		plan.Opened = object.Modified
+	if newest, ok := marker.Newest(); ok && newest.Rollout != nil {
+		newest.Rollout.Opened = object.Modified
 	}
 	return marker, nil
 }
@@ -191,10 +215,12 @@ func parseMarker(pkg revision.Package, text string) ([]Entry, error) {
 		entries = append(entries, entry)
 	}
 	if len(entries) == 0 {
-		return nil, errors.New("it is empty; a marker names at least one revision")
+		return nil, errNoEntries
 	}
 	return entries, nil
 }
+
+var errNoEntries = errors.New("it is empty; a marker names at least one revision")
 
 // parseEntry reads a revision's name and then key=value words. Those with an unknown key are left
 // alone, and those whose key is critical are noted.
@@ -288,6 +314,17 @@ func (e *Entry) set(key, value string) (err error) {
 		}
 	case "!retired":
 		e.Retired = true
+	case "!expires":
+		if e.Expires, err = time.Parse(time.RFC3339, value); err != nil {
+			return fmt.Errorf("expires: %w", err)
+		}
+	case "!renews":
+		e.Renews, err = strconv.ParseInt(value, 10, 64)
+		if err != nil || e.Renews <= 0 || e.Renews > MaxSerial {
+			return fmt.Errorf("%q is not the serial of an entry that can be renewed", value)
+		}
+	case "sig":
+		e.Signed = true
 	default:
 		if name, ok := strings.CutPrefix(key, paramWord); ok && isParamName(name) {
 			if e.Params == nil {
@@ -315,6 +352,12 @@ func (e Entry) String() string {
 	}
 	if e.Retired {
 		line += " !retired"
+	}
+	if !e.Expires.IsZero() {
+		line += " !expires=" + e.Expires.UTC().Format(time.RFC3339)
+	}
+	if e.Renews > 0 {
+		line += fmt.Sprintf(" !renews=%d", e.Renews)
 	}
 	for _, param := range e.Params.words(paramWord) {
 		line += " " + param
@@ -369,15 +412,22 @@ func word(value string) string {
 
 // Add returns the bytes of the marker with one more entry. It raises the entry's serial to one more
 // than the last, if it is not greater anyway.
-func (m Marker) Add(entry *Entry) ([]byte, error) {
+func (m Marker) Add(entry *Entry) ([]byte, error) { return m.AddSigned(entry, nil) }
+
+// AddSigned is Add, with a signature of the entry.
+func (m Marker) AddSigned(entry *Entry, as *Signing) ([]byte, error) {
 	if newest, ok := m.Newest(); ok {
 		entry.Serial = max(newest.Serial+1, entry.Serial)
 	}
 	if entry.Serial > MaxSerial {
 		return nil, fmt.Errorf("%s has the serial %d, and no greater one can be read", MarkerKey(m.Package), entry.Serial-1)
 	}
+	line, err := as.line(m.Package, entry.String())
+	if err != nil {
+		return nil, err
+	}
 	var text bytes.Buffer
-	fmt.Fprintln(&text, *entry)
+	fmt.Fprintln(&text, line)
 	for _, old := range m.Entries[:min(len(m.Entries), MaxEntries-1)] {
 		fmt.Fprintln(&text, old)
 	}
