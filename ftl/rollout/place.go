@@ -23,7 +23,14 @@ const Last Place = math.MaxUint64
 // PlaceOf returns the place of a host in the rollouts of a revision: the first eight bytes, the most significant first,
 // of the SHA-256 of "ftl rollout", the package, the id and the host, with a zero byte between them.
 func PlaceOf(r revision.Revision, host string) Place {
-	sum := sha256.Sum256(fmt.Appendf(nil, "ftl rollout\x00%s\x00%s\x00%s", r.Package(), r, host))
+	text := make([]byte, 0, 128)
+	for i, word := range [...]string{"ftl rollout", r.Package().String(), r.String(), host} {
+		if i > 0 {
+			text = append(text, 0)
+		}
+		text = append(text, word...)
+	}
+	sum := sha256.Sum256(text)
 	return Place(binary.BigEndian.Uint64(sum[:]))
 }
 

@@ -10,18 +10,20 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rhettg/ftl/store"
 )
 
 // memory is a bucket that keeps its objects in memory and goes by a clock that is not the world's. As in S3, the time of
-// an object has no fractions of a second. It is for one goroutine.
+// an object has no fractions of a second.
 type memory struct {
 	now     func() time.Time
 	random  *rand.Rand
 	failing float64 // the part of the listings that fail
 
+	mutex   sync.Mutex
 	keys    []string // in order
 	objects map[string]object
 	version int // rises with each change
@@ -43,6 +45,8 @@ var (
 )
 
 func (m *memory) List(_ context.Context, opts store.ListOptions) (store.Listing, error) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
 	if m.random.Float64() < m.failing {
 		m.lists++
 		return store.Listing{}, &store.Error{Op: "list", Key: opts.Prefix, Err: errListing}
@@ -59,32 +63,50 @@ func (m *memory) List(_ context.Context, opts store.ListOptions) (store.Listing,
 	return listing, nil
 }
 
+// listAgain counts a listing whose answer is known, and fails as List does.
+func (m *memory) listAgain(pages int) error {
+	m.lists += max(1, pages)
+	if m.random.Float64() < m.failing {
+		return errListing
+	}
+	return nil
+}
+
 func (m *memory) Stat(_ context.Context, key string) (store.Object, error) {
+	o, err := m.read("stat", key)
+	return o.Object, err
+}
+
+func (m *memory) read(op, key string) (object, error) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
 	m.gets++
 	o, ok := m.objects[key]
 	if !ok {
-		return store.Object{}, fmt.Errorf("stat %s: %w", key, fs.ErrNotExist)
+		return object{}, &store.Error{Op: op, Key: key, Err: fs.ErrNotExist}
 	}
 	o.Date = m.now()
-	return o.Object, nil
+	return o, nil
 }
 
-func (m *memory) Get(ctx context.Context, key string, opts store.GetOptions) (io.ReadCloser, store.Object, error) {
-	o, err := m.Stat(ctx, key)
+func (m *memory) Get(_ context.Context, key string, opts store.GetOptions) (io.ReadCloser, store.Object, error) {
+	o, err := m.read("get", key)
 	if err != nil {
-		return nil, o, err
+		return nil, o.Object, err
 	}
 	if opts.Unless == o.ETag && opts.Unless != "" {
-		return nil, o, fmt.Errorf("get %s: %w", key, store.ErrUnchanged)
+		return nil, o.Object, &store.Error{Op: "get", Key: key, Err: store.ErrUnchanged}
 	}
-	return io.NopCloser(bytes.NewReader(m.objects[key].data)), o, nil
+	return io.NopCloser(bytes.NewReader(o.data)), o.Object, nil
 }
 
 func (m *memory) Put(_ context.Context, key string, body io.ReadSeeker, opts store.PutOptions) (store.Object, error) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
 	m.puts++
 	old, there := m.objects[key]
 	if opts.IfAbsent && there || opts.IfMatch != "" && opts.IfMatch != old.ETag {
-		return store.Object{}, fmt.Errorf("put %s: %w", key, store.ErrPrecondition)
+		return store.Object{}, &store.Error{Op: "put", Key: key, Err: store.ErrPrecondition}
 	}
 	data, err := io.ReadAll(body)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rhettg/ftl/ftl/rollout"
 )
 
 // The price of requests in S3, us-east-1, in dollars for a thousand.
@@ -19,16 +21,20 @@ func randomScenario(seed uint64) scenario {
 	r := rand.New(rand.NewPCG(seed, 2))
 	pick := func(values ...float64) float64 { return values[r.IntN(len(values))] }
 	sc := scenario{
-		Seed: seed, Hosts: 1 + r.IntN(1+r.IntN(120)), Waves: []string{"1,5%,25%", "1", "10%/3m,50%", "2,20%"}[r.IntN(4)],
+		Seed: seed, Hosts: 2 + r.IntN(1+r.IntN(120)), Waves: []string{"1,5%,25%", "1", "10%/3m,50%", "2,20%"}[r.IntN(4)],
 		Every: time.Duration(1+r.IntN(10)) * time.Minute, Hook: time.Duration(1+r.IntN(300)) * time.Second,
 		Fate: []fate{good, failsCheck, kills, killsLater, failsLate}[r.IntN(5)], Part: pick(0, 0, 0.03, 0.5),
-		Dead: pick(0, 0, 0.05, 0.1), Churn: pick(0, 0, 0.05, 0.3), Failing: pick(0, 0, 0.1, 0.5), Long: 12 * time.Hour,
+		Dead: pick(0, 0, 0.05, 0.1), Churn: pick(0, 0, 0.05, 0.3), Failing: pick(0, 0, 0.1, 0.5), Long: 5 * time.Hour,
+		Splay: time.Duration(r.IntN(60)) * time.Second,
 	}
 	if r.IntN(4) == 0 {
 		sc.Newer = time.Duration(r.IntN(120)) * time.Minute
 	}
 	if r.IntN(4) == 0 {
 		sc.Liars = min(sc.Hosts/4, 3)
+	}
+	if r.IntN(4) == 0 {
+		sc.Clock = time.Duration(1+r.IntN(600)) * time.Second
 	}
 	return sc
 }
@@ -37,30 +43,32 @@ func randomScenario(seed uint64) scenario {
 func judge(sc scenario, got seen) (violations []string) {
 	calm := sc.Dead == 0 && sc.Churn == 0 && sc.Newer == 0
 	if sc.Fate == good && calm && !got.Settled {
-		violations = append(violations, "P3: a good revision did not come to its end")
+		violations = append(violations, "P3, P6: a good revision did not come to its end")
 	}
 	if sc.Fate == good && calm && got.Halted != 0 {
-		violations = append(violations, "a good revision was halted")
+		violations = append(violations, "P6: a good revision was halted")
 	}
 	// What works nowhere is noticed where it dies before a wave has soaked, and somebody is left to miss it.
-	everywhere := sc.Part == 0 && sc.Newer == 0 && sc.Liars == 0 && sc.Hosts >= 5
-	soaks := sc.Fate != killsLater || !strings.Contains(sc.Waves, "/3m")
-	if everywhere && soaks && (sc.Fate == failsCheck || sc.Fate == kills || sc.Fate == killsLater) && got.Ran > firstWave(sc)+4 {
-		violations = append(violations, fmt.Sprintf("a revision that works nowhere ran on %d hosts", got.Ran))
+	everywhere := sc.Part == 0 && sc.Newer == 0 && sc.Liars == 0
+	soaks := sc.Fate != killsLater || !strings.Contains(sc.Waves, "/3m") && sc.Clock == 0
+	if everywhere && soaks && (sc.Fate == failsCheck || sc.Fate == kills || sc.Fate == killsLater) {
+		if got.Ran > firstWave(sc)+4 {
+			violations = append(violations, fmt.Sprintf("P1: a revision that works nowhere ran on %d hosts", got.Ran))
+		}
+		if got.Ran > 0 && got.Halted == 0 {
+			violations = append(violations, "P2: a revision that works nowhere was not halted")
+		}
 	}
 	return violations
 }
 
 // firstWave returns how many hosts the first wave of a scenario has.
 func firstWave(sc scenario) int {
-	first, _, _ := strings.Cut(sc.Waves, ",")
-	first, _, _ = strings.Cut(first, "/")
-	if percent, ok := strings.CutSuffix(first, "%"); ok {
-		part, _ := strconv.Atoi(percent)
-		return (part*sc.Hosts + 99) / 100
+	steps, err := rollout.ParseSteps(sc.Waves)
+	if err != nil {
+		return 0
 	}
-	count, _ := strconv.Atoi(first)
-	return count
+	return steps[0].Upto.Of(sc.Hosts)
 }
 
 // rows are those of the table.
