@@ -9,12 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// behindStep is how many bytes are written between two syncs, at least.
-const behindStep = 16 << 20
-
 // Behind has the kernel write a tree to disk while the tree is made, so that SyncTree has less to
 // wait for at its end.
 type Behind struct {
+	step    int64         // bytes between two syncs, at least
 	due     chan struct{} // a sync is, once the one under way has ended
 	ended   chan struct{}
 	written atomic.Int64 // when a sync was due last
@@ -22,13 +20,14 @@ type Behind struct {
 	close   func() error
 }
 
-// WriteBehind begins to write behind who makes the tree in a directory.
-func WriteBehind(in *os.Root, name string) (*Behind, error) {
+// WriteBehind begins to write behind who makes the tree in a directory, each time that so many bytes
+// more are there, at least.
+func WriteBehind(in *os.Root, name string, step int64) (*Behind, error) {
 	dir, err := in.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	b := writeBehind(func() error {
+	b := writeBehind(step, func() error {
 		err := unix.Syncfs(int(dir.Fd()))
 		if err == nil || errors.Is(err, unix.ENOSYS) { // SyncTree has another way then
 			return nil
@@ -39,8 +38,8 @@ func WriteBehind(in *os.Root, name string) (*Behind, error) {
 	return b, nil
 }
 
-func writeBehind(sync func() error) *Behind {
-	b := &Behind{due: make(chan struct{}, 1), ended: make(chan struct{}), close: func() error { return nil }}
+func writeBehind(step int64, sync func() error) *Behind {
+	b := &Behind{step: step, due: make(chan struct{}, 1), ended: make(chan struct{}), close: func() error { return nil }}
 	go func() {
 		defer close(b.ended)
 		for range b.due {
@@ -56,7 +55,7 @@ func writeBehind(sync func() error) *Behind {
 // together with End.
 func (b *Behind) Wrote(total int64) {
 	last := b.written.Load()
-	if total < last+behindStep || !b.written.CompareAndSwap(last, total) {
+	if total < last+b.step || !b.written.CompareAndSwap(last, total) {
 		return
 	}
 	select {

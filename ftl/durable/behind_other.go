@@ -8,7 +8,7 @@ import "os"
 type Behind struct{}
 
 // WriteBehind begins nothing.
-func WriteBehind(in *os.Root, name string) (*Behind, error) { return &Behind{}, nil }
+func WriteBehind(in *os.Root, name string, step int64) (*Behind, error) { return &Behind{}, nil }
 
 // Wrote does nothing.
 func (b *Behind) Wrote(total int64) {}

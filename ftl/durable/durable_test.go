@@ -178,7 +178,7 @@ func wantNames(t *testing.T, dir string, want ...string) {
 
 func TestWriteBehind(t *testing.T) {
 	dir := t.TempDir()
-	b, err := durable.WriteBehind(root(t, dir), ".")
+	b, err := durable.WriteBehind(root(t, dir), ".", 16<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestWriteBehind(t *testing.T) {
 	if err := b.End(); err != nil {
 		t.Errorf("End: %v", err)
 	}
-	if _, err := durable.WriteBehind(root(t, dir), "missing"); !errors.Is(err, fs.ErrNotExist) && runtime.GOOS == "linux" {
+	if _, err := durable.WriteBehind(root(t, dir), "missing", 1); !errors.Is(err, fs.ErrNotExist) && runtime.GOOS == "linux" {
 		t.Errorf("of a missing directory: got %v, want ErrNotExist", err)
 	}
 }

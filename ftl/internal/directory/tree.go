@@ -291,9 +291,9 @@ func (t *Tree) SyncDir(path string) error { return t.do(path, durable.SyncDir) }
 func (t *Tree) SyncTree(path string) error { return t.do(path, durable.SyncTree) }
 
 // WriteBehind is that of package durable.
-func (t *Tree) WriteBehind(path string) (behind *durable.Behind, err error) {
+func (t *Tree) WriteBehind(path string, step int64) (behind *durable.Behind, err error) {
 	err = t.do(path, func(root *os.Root, name string) error {
-		behind, err = durable.WriteBehind(root, name)
+		behind, err = durable.WriteBehind(root, name, step)
 		return err
 	})
 	return behind, err
