@@ -30,6 +30,7 @@ type span struct {
 // piece is a part of a file that is in one member.
 type piece struct {
 	entry  int   // in the index
+	number int   // of the file's pieces
 	at     int64 // in the member
 	offset int64 // in the file
 	length int64
@@ -40,7 +41,10 @@ func (r *restoring) fetch(ctx context.Context, entries []int) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	pieces := r.pieces(entries)
+	pieces, err := r.pieces(ctx, entries)
+	if err != nil {
+		return err
+	}
 	spans := r.spans(pieces)
 	todo := make(chan span, len(spans))
 	for _, s := range spans {
@@ -66,28 +70,46 @@ func (r *restoring) fetch(ctx context.Context, entries []int) error {
 	return group.Wait()
 }
 
-// pieces lists, by member, what of it belongs to the files.
-func (r *restoring) pieces(entries []int) map[int][]piece {
+// numbered is a piece with the number of the member that it is in.
+type numbered struct {
+	piece
+	member int
+}
+
+// pieces lists, by member, what of it belongs to the files and is not there yet.
+func (r *restoring) pieces(ctx context.Context, entries []int) (map[int][]piece, error) {
 	pieces := make(map[int][]piece)
+	d := r.disk()
+	defer d.close()
 	member, start := 0, int64(0) // start is that of the member in the tar
+	var own []numbered
 	for _, i := range entries {
 		e := &r.index.Entries[i]
-		parts := 0
-		for done := int64(0); done < e.Size; parts++ {
+		own = own[:0]
+		for done := int64(0); done < e.Size; {
 			for start+r.index.Members[member].Unpacked <= e.Offset+done {
 				start += r.index.Members[member].Unpacked
 				member++
 			}
 			at := e.Offset + done - start
 			length := min(e.Size-done, r.index.Members[member].Unpacked-at)
-			pieces[member] = append(pieces[member], piece{i, at, done, length})
+			own = append(own, numbered{piece{i, len(own), at, done, length}, member})
 			done += length
 		}
-		if parts > 1 {
-			r.share(i, parts)
+		missing := own
+		if r.kept.isPartial(i) {
+			var err error
+			if missing, err = r.resume(d, i, own); err != nil {
+				return nil, unpackError(e.Name, err)
+			}
+		} else if len(own) > 1 {
+			r.share(i, &sharedFile{parts: len(own), all: len(own)})
+		}
+		for _, p := range missing {
+			pieces[p.member] = append(pieces[p.member], p.piece)
 		}
 	}
-	return pieces
+	return pieces, r.finishResumed(ctx, d)
 }
 
 // spans joins the members that are needed and follow each other.

@@ -165,6 +165,10 @@ func (f outFile) writeAt(b []byte, offset int64) error {
 	return nil
 }
 
+func (f outFile) truncate(size int64) error {
+	return os.NewSyscallError("ftruncate", unix.Ftruncate(f.fd, size))
+}
+
 func (f outFile) chmod(perm fs.FileMode) error {
 	return os.NewSyscallError("fchmod", unix.Fchmod(f.fd, uint32(perm)))
 }

@@ -28,8 +28,9 @@ func inParallel(ctx context.Context, n int, work func(next func() (from, to int,
 	return group.Wait()
 }
 
-// eachDir calls do for directories of equal depth, several at once, with a disk for each goroutine.
-func (r *restoring) eachDir(ctx context.Context, dirs []*directory, do func(*disk, *directory) error) error {
+// eachDir calls do for directories of equal depth, by their numbers, several at once, with a disk for
+// each goroutine.
+func (r *restoring) eachDir(ctx context.Context, dirs []int, do func(*disk, int) error) error {
 	return inParallel(ctx, len(dirs), func(next func() (from, to int, err error)) error {
 		d := r.disk()
 		defer d.close()
@@ -38,17 +39,17 @@ func (r *restoring) eachDir(ctx context.Context, dirs []*directory, do func(*dis
 			if from == to || err != nil {
 				return err
 			}
-			for _, dir := range dirs[from:to] {
-				if err := do(d, dir); err != nil {
-					return unpackError(dir.name, err)
+			for _, i := range dirs[from:to] {
+				if err := do(d, i); err != nil {
+					return unpackError(r.index.dirs[i].name, err)
 				}
 			}
 		}
 	})
 }
 
-// byDepth groups directories by depth. The first group is the top directory alone.
-func byDepth(dirs []directory) (levels [][]*directory) {
+// byDepth groups directories by depth, as numbers. The first group is the top directory alone.
+func byDepth(dirs []directory) (levels [][]int) {
 	for i := range dirs {
 		depth := 0
 		if dirs[i].name != "." {
@@ -57,7 +58,7 @@ func byDepth(dirs []directory) (levels [][]*directory) {
 		for len(levels) <= depth {
 			levels = append(levels, nil)
 		}
-		levels[depth] = append(levels[depth], &dirs[i])
+		levels[depth] = append(levels[depth], i)
 	}
 	return levels
 }

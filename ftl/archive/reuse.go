@@ -180,18 +180,25 @@ func (c *copier) cloneAndHash(e *IndexEntry, source int, file outFile) (same boo
 	if err := clone(file.fd, source, e.Size, c.buf); err != nil {
 		return false, err
 	}
+	var after [1]byte
+	if n, err := readAt(file.fd, after[:], e.Size); err != nil || n > 0 { // the source has grown
+		return false, err
+	}
+	return file.hasContent(e, c.buf)
+}
+
+// hasContent reports whether a file begins with the content of an entry.
+func (f outFile) hasContent(e *IndexEntry, buf []byte) (bool, error) {
 	hash := sha256.New()
-	for offset := int64(0); ; {
-		n, err := readAt(file.fd, c.buf, offset)
-		if err != nil {
+	for offset := int64(0); offset < e.Size; {
+		n, err := readAt(f.fd, buf[:min(int64(len(buf)), e.Size-offset)], offset)
+		if err != nil || n == 0 {
 			return false, err
 		}
-		if n == 0 {
-			return offset == e.Size && Digest(hash.Sum(nil)[:len(Digest{})]) == e.Digest, nil
-		}
-		hash.Write(c.buf[:n])
+		hash.Write(buf[:n])
 		offset += int64(n)
 	}
+	return Digest(hash.Sum(nil)[:len(Digest{})]) == e.Digest, nil
 }
 
 // copyBytes is clone where the kernel can't do it. A source that ends early is not an error: the

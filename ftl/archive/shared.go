@@ -5,23 +5,26 @@ import "sync"
 // sharedFiles are the files whose content comes from several members, so that several goroutines
 // write them. The first one makes the file, the last one finishes it.
 type sharedFiles struct {
-	mu    sync.Mutex
-	files map[int]*sharedFile // by entry
+	mu     sync.Mutex
+	files  map[int]*sharedFile // by entry
+	missed []int               // entries that are to be fetched again
 }
 
 type sharedFile struct {
-	mu    sync.Mutex
-	file  outFile
-	made  bool
-	parts int // to be written
+	mu      sync.Mutex
+	file    outFile
+	made    bool
+	resumed bool // some of its parts were there before
+	parts   int  // to be written
+	all     int
 }
 
 // share says that the content of an entry comes in parts.
-func (s *sharedFiles) share(entry, parts int) {
+func (s *sharedFiles) share(entry int, file *sharedFile) {
 	if s.files == nil {
 		s.files = make(map[int]*sharedFile)
 	}
-	s.files[entry] = &sharedFile{parts: parts}
+	s.files[entry] = file
 }
 
 func (s *sharedFiles) shared(entry int) *sharedFile {
@@ -32,12 +35,12 @@ func (s *sharedFiles) shared(entry int) *sharedFile {
 
 // write writes a piece of a file.
 func (r *restoring) write(d *disk, p piece, content []byte) error {
-	e := &r.index.Entries[p.entry].Entry
+	e := &r.index.Entries[p.entry]
 	shared := r.shared(p.entry)
 	if shared == nil {
-		return unpackError(e.Name, d.wholeFile(e, content))
+		return unpackError(e.Name, d.wholeFile(&e.Entry, content))
 	}
-	return unpackError(e.Name, shared.write(d, e, p.offset, content))
+	return unpackError(e.Name, r.writeShared(d, shared, p, content))
 }
 
 func (d *disk) wholeFile(e *Entry, content []byte) error {
@@ -52,12 +55,13 @@ func (d *disk) wholeFile(e *Entry, content []byte) error {
 	return d.finishFile(e, f)
 }
 
-func (s *sharedFile) write(d *disk, e *Entry, offset int64, content []byte) error {
+func (r *restoring) writeShared(d *disk, s *sharedFile, p piece, content []byte) error {
+	e := &r.index.Entries[p.entry]
 	file, err := s.create(d, e)
 	if err != nil {
 		return err
 	}
-	if err := file.writeAt(content, offset); err != nil {
+	if err := file.writePiece(e, p, content); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -65,22 +69,22 @@ func (s *sharedFile) write(d *disk, e *Entry, offset int64, content []byte) erro
 	if s.parts--; s.parts > 0 {
 		return nil
 	}
-	s.made = false
-	return d.finishFile(e, file)
+	return r.finishShared(d, p.entry, s)
 }
 
 // create makes the file, unless it was made already.
-func (s *sharedFile) create(d *disk, e *Entry) (outFile, error) {
+func (s *sharedFile) create(d *disk, e *IndexEntry) (outFile, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.made {
 		return s.file, nil
 	}
-	file, err := d.create(e)
-	if err == nil {
-		s.file, s.made = file, true
+	file, err := d.create(&e.Entry)
+	if err != nil {
+		return file, err
 	}
-	return file, err
+	s.file, s.made = file, true // closed with the others after an error
+	return file, beginTable(file, e, s.all)
 }
 
 // closeShared closes the files that an error has left unfinished.

@@ -3,6 +3,7 @@ package archive
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,6 +30,7 @@ type item struct {
 	content string
 	size    int64 // what the header says, when it is not the content's
 	prefix  []byte
+	at      int64 // its time, someTime when 0
 }
 
 // add appends an entry with a raw ustar header, so that nothing is refused or corrected.
@@ -89,7 +91,7 @@ func rawHeader(i item) []byte {
 	} else {
 		copy(h[124:], octalField(i.size, 12))
 	}
-	copy(h[136:], octalField(someTime.Unix(), 12))
+	copy(h[136:], octalField(cmp.Or(i.at, someTime.Unix()), 12))
 	h[156] = i.flag
 	copy(h[157:257], i.link)
 	copy(h[257:], "ustar\x0000")

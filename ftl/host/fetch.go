@@ -2,12 +2,10 @@ package host
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
 
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/archive"
@@ -30,26 +28,29 @@ func (s *syncing) fetch(ctx context.Context, from source, r revision.Revision) (
 	}
 	// An older ftl made seekable archives of the form tar.gz, too. They are fetched as a whole.
 	inParts := seekable != nil && manifest.Form == archive.TarZstd
-	if err := s.checkSpace(manifest, !inParts); err != nil {
+	at, err := s.stagingOf(r)
+	if err != nil {
+		return manifest, err
+	}
+	if err := s.checkSpace(manifest, !inParts, at); err != nil {
 		return manifest, err
 	}
 	if err := s.checkPlace(r); err != nil {
 		return manifest, err
 	}
-	stage := filepath.Join(s.Stage(), r.ID()+"."+rand.Text())
-	if err := s.Files.Mkdir(stage, 0o700); err != nil {
-		return manifest, err
-	}
 	if inParts {
-		err = s.step(r, ftl.Unpack, func() error { return s.restore(ctx, from.Catalog, manifest, seekable.Index, stage) })
+		err = s.step(r, ftl.Unpack, func() error { return s.restore(ctx, from.Catalog, manifest, seekable.Index, at) })
 	} else {
-		err = s.unpackWhole(ctx, from.Catalog, manifest, stage)
+		err = s.unpackWhole(ctx, from.Catalog, manifest, at)
 	}
 	if err == nil {
-		err = s.place(ctx, r, stage)
+		err = s.place(ctx, r, at.tree.Path)
+	}
+	if isOtherContent(err) {
+		err = ftl.Join(refusedIfInvalid(err), s.discardStaged(ctx, at.tree.Path), s.discardStaged(ctx, at.part.Path))
 	}
 	if err != nil {
-		return manifest, ftl.Join(refusedIfInvalid(err), s.discardStaged(ctx, stage))
+		return manifest, err // the next fetch goes on with what is there
 	}
 	s.keepManifest(manifest)
 	if seekable != nil {
@@ -83,10 +84,15 @@ func otherArchive(manifest catalog.Manifest, format string, args ...any) error {
 // refusedIfInvalid makes a refusal of what is wrong with an archive, also of one
 // that was replaced while it was read.
 func refusedIfInvalid(err error) error {
-	if !errors.Is(err, archive.ErrInvalid) && !errors.Is(err, store.ErrPrecondition) {
+	if !isOtherContent(err) {
 		return err
 	}
 	return ftl.Errorf(ftl.Refused, "nothing of it was kept; spool it again, and find out who changed it", "%w", err)
+}
+
+// isOtherContent reports whether an error says that the bucket has not what was spooled.
+func isOtherContent(err error) bool {
+	return errors.Is(err, archive.ErrInvalid) || errors.Is(err, store.ErrPrecondition)
 }
 
 // checkPlace refuses to fetch a revision of which an earlier removal has left something in its place.

@@ -43,6 +43,9 @@ func (s *syncing) obtainByName(ctx context.Context, r revision.Revision, params 
 	if params == nil {
 		params = marker.Params(r)
 	}
+	if err := s.DropStaged(ctx, []revision.Revision{r}); err != nil {
+		return err
+	}
 	err = s.obtain(ctx, source{bucket, marker}, r, params)
 	if errors.Is(err, errNotInBucket) {
 		return p.nowhere(r)

@@ -17,8 +17,12 @@ import (
 
 // restore makes a tree in stage of a seekable archive: what a ready revision
 // has is copied from there, and the rest is fetched in parts.
-func (s *syncing) restore(ctx context.Context, bucket *catalog.Catalog, manifest catalog.Manifest, index *archive.Index, stage string) error {
-	root, err := s.openStage(stage)
+func (s *syncing) restore(ctx context.Context, bucket *catalog.Catalog, manifest catalog.Manifest, index *archive.Index, at *staging) error {
+	kept, err := s.recycle(ctx, index, at)
+	if err != nil {
+		return err
+	}
+	root, err := s.openStage(at.tree.Path)
 	if err != nil {
 		return err
 	}
@@ -31,7 +35,7 @@ func (s *syncing) restore(ctx context.Context, bucket *catalog.Catalog, manifest
 	packed := func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
 		return openArchive(ctx, bucket, manifest, store.GetOptions{Offset: offset, Length: length})
 	}
-	behind, err := s.Files.WriteBehind(stage)
+	behind, err := s.Files.WriteBehind(at.tree.Path, treeStep)
 	if err != nil {
 		return err
 	}
@@ -39,8 +43,11 @@ func (s *syncing) restore(ctx context.Context, bucket *catalog.Catalog, manifest
 		behind.Wrote(now.Written)
 		s.watch(manifest.Revision, now)
 	}
-	return ftl.Join(archive.Restore(ctx, root, archive.Restoration{Index: index, Ranges: packed, Trees: trees, Watch: watch}), behind.End())
+	return ftl.Join(archive.Restore(ctx, root, archive.Restoration{Index: index, Ranges: packed, Trees: trees, Kept: kept, Watch: watch}), behind.End())
 }
+
+// treeStep is how many bytes of a tree are written between two syncs, at least.
+const treeStep = 16 << 20
 
 // kept are the index and the manifest of revisions, which a host keeps beside their trees. Nothing
 // depends on them: what is missing is only missed.

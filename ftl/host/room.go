@@ -13,13 +13,13 @@ import (
 
 // checkSpace makes sure that there is room for a revision, and for its archive
 // where that is kept meanwhile, so that a full disk is told before anything is
-// fetched.
-func (p *pkg) checkSpace(manifest catalog.Manifest, withArchive bool) error {
+// fetched. What is in the stage of it already has its room.
+func (p *pkg) checkSpace(manifest catalog.Manifest, withArchive bool, at *staging) error {
 	bytes := manifest.Unpacked.Bytes
 	if withArchive {
 		bytes += manifest.Size
 	}
-	err := p.CheckRoom(uint64(bytes), uint64(manifest.Unpacked.Entries))
+	err := p.CheckRoom(uint64(bytes), uint64(manifest.Unpacked.Entries), at.tree.Path, at.part.Path)
 	if _, full := errors.AsType[*tree.NoRoom](err); full {
 		return &ftl.Error{Hint: p.roomHint(), Err: err}
 	}

@@ -29,7 +29,7 @@ func (p *pkg) sweep(ctx context.Context) ([]tree.Leftover, error) {
 	return p.Sweep(ctx, func(r revision.Revision) bool {
 		unknown := err != nil || linked != nil // whoever asked meets that error too
 		return unknown || st.IsReady(r) || cur.Has(r)
-	})
+	}, func(r revision.Revision) bool { return err != nil || !st.IsReady(r) })
 }
 
 // finishRemovals deletes what is left of packages whose removal was interrupted, and nothing that is

@@ -233,6 +233,9 @@ func (s *syncing) tidy(ctx context.Context) error {
 func (s *syncing) carryOut(ctx context.Context, from source, to course, todo plan, force bool) error {
 	var errs []error
 	first, rest := todo.firstOf(to.newest)
+	if len(todo.fetch) > 0 {
+		errs = append(errs, s.DropStaged(ctx, todo.fetch))
+	}
 	if to.base != (revision.Revision{}) {
 		errs = append(errs, s.goBase(ctx, from, to))
 		rest = slices.DeleteFunc(rest, func(r revision.Revision) bool { return r == to.base })

@@ -104,8 +104,9 @@ func ToldAtOnce(tree string, err error) error {
 // sync lock. The error is that of ctx.
 //
 // Of revisions that were removed and stay in their own places, those that needed reports are left
-// alone: they may have come back.
-func (t Leftovers) Sweep(ctx context.Context, needed func(revision.Revision) bool) ([]Leftover, error) {
+// alone: they may have come back. So is what an interrupted fetch has left in the stage, for a week, of
+// revisions of which unfetched reports that they are not here.
+func (t Leftovers) Sweep(ctx context.Context, needed, unfetched func(revision.Revision) bool) ([]Leftover, error) {
 	left, err := t.sweepPlaces(ctx, needed)
 	if err != nil {
 		return nil, err
@@ -114,7 +115,12 @@ func (t Leftovers) Sweep(ctx context.Context, needed func(revision.Revision) boo
 		dir     string
 		garbage func(name string) bool
 	}{
-		{t.Stage(), everything}, {t.Trash(), everything}, {t.Revs(), t.isAside},
+		{t.Stage(), func(name string) bool {
+			s, ok := t.parseStaged(name)
+			return !ok || !s.isFresh() || !unfetched(s.Revision)
+		}},
+		{t.Trash(), everything},
+		{t.Revs(), t.isAside},
 	} {
 		stuck, err := t.sweepDir(ctx, in.dir, in.garbage)
 		if err != nil {

@@ -2,6 +2,8 @@ package tree
 
 import (
 	"fmt"
+	"io/fs"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,22 +20,61 @@ type NoRoom struct{ where, what string }
 
 func (e *NoRoom) Error() string { return e.where + ": " + e.what }
 
-// CheckRoom makes sure that there is room for a tree of so many bytes and entries. A lack of it is a
-// [*noRoom].
-func (t *Place) CheckRoom(bytes, entries uint64) error {
+// CheckRoom makes sure that there is room for a tree of so many bytes and entries. What is at the paths
+// becomes a part of it, or goes. A lack of room is a [*NoRoom].
+func (t *Place) CheckRoom(bytes, entries uint64, paths ...string) error {
 	dir, err := t.Files.OpenDir(t.Revs())
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	var fs unix.Statfs_t
-	if err := unix.Fstatfs(int(dir.File().Fd()), &fs); err != nil {
+	var room unix.Statfs_t
+	if err := unix.Fstatfs(int(dir.File().Fd()), &room); err != nil {
 		return fmt.Errorf("look at the free space of %s: %w", t.Revs(), err)
 	}
-	if lack := lacking(fs, bytes, entries); lack != "" {
+	lack := lacking(room, bytes, entries)
+	if lack == "" {
+		return nil
+	}
+	for _, path := range paths {
+		t.addRoom(&room, path)
+	}
+	if lack = lacking(room, bytes, entries); lack != "" {
 		return &NoRoom{t.Revs(), lack}
 	}
 	return nil
+}
+
+// addRoom counts what a file or a tree takes as free. What can't be looked at is none.
+func (t *Place) addRoom(room *unix.Statfs_t, path string) {
+	info, err := t.Files.Lstat(path)
+	if err != nil {
+		return
+	}
+	count := func(info fs.FileInfo) {
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			room.Bavail += uint64(stat.Blocks) * 512 / max(1, uint64(room.Bsize))
+			room.Ffree++
+		}
+	}
+	if !info.IsDir() {
+		count(info)
+		return
+	}
+	root, err := t.Files.OpenRoot(path)
+	if err != nil {
+		return
+	}
+	defer root.Close()
+	fs.WalkDir(root.FS(), ".", func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		if info, err := entry.Info(); err == nil {
+			count(info)
+		}
+		return nil
+	})
 }
 
 // lacking says what a tree needs and what a file system has, if that is less.
