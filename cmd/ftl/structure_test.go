@@ -45,6 +45,9 @@ var arrows = map[string][]string{
 
 	// The parts of serve that do not know its pages.
 	"ftl/serve/access": {"ftl", "ftl/durable", "ftl/strictmodes", "revision"},
+	"ftl/serve/webhook": {
+		"ftl", "ftl/serve/access", "ftl/master", "ftl/fleet", "ftl/catalog", "ftl/rollout", "ftl/probe", "revision", "store",
+	},
 
 	// What they share.
 	"ftl/catalog":     {"ftl", "ftl/rollout", "ftl/trust", "ftl/archive", "revision", "store"},
