@@ -285,6 +285,9 @@ func (p *Program) printFleetPackage(pkg fleet.Package) {
 	}
 	for _, problem := range pkg.Problems {
 		p.print("  %s: %s since %s: %s", problem.Condition, hostCount(len(problem.Hosts)), ftl.Clock(problem.Since.Time), orDash(problem.Reason))
+		if problem.Output != "" {
+			p.print("    it printed: %s", hooks.Harmless(problem.Output))
+		}
 		p.print("    %s", rollout.List(problem.Hosts))
 	}
 }

@@ -152,28 +152,31 @@ func TestView(t *testing.T) {
 		host("f", ftl.Failed, old, "post-sync of my_site failed (3 times, last at 2026-11-21 11:00:00Z); the next try is at 2026-11-21 12:00:00Z"),
 		host("g", ftl.Failed, old, "post-sync of my_site failed (once, last at 2026-11-21 11:07:09Z); the next try is at 2026-11-21 12:30:00Z"),
 		host("h", ftl.Rejected, old, "its check failed"),
+		host("l", ftl.Rejected, old, "its check failed"),
 		host("i", ftl.Held, old, "held by ops"),
 		host("j", ftl.OK, new, ""),
 		{Node: catalog.NodeOf("k"), Report: catalog.Report{Host: "k"}}, // not subscribed
 	}
-	fleet[9].Silent = true
+	fleet[8].Packages[0].Decisions = []ftl.Decision{{Output: "other"}, {First: true, Output: "begins\nthe disk is full\n"}}
+	fleet[10].Silent = true
 	o := View(fleet, []Blessing{blessing()}, now)
-	if len(o.Packages) != 1 || o.Hosts != 11 || !slices.Equal(o.Silent, []string{"j"}) {
+	if len(o.Packages) != 1 || o.Hosts != 12 || !slices.Equal(o.Silent, []string{"j"}) {
 		t.Fatalf("got %+v", o)
 	}
 	p := o.Packages[0]
-	if want := (Counts{Waiting: 3, Failing: 2, Held: 1, Rejected: 1, Silent: 1}); p.Hosts != 10 || p.On != 2 || p.Counts != want {
-		t.Errorf("got %d of %d, %+v; want 2 of 10, %+v", p.On, p.Hosts, p.Counts, want)
+	if want := (Counts{Waiting: 3, Failing: 2, Held: 1, Rejected: 2, Silent: 1}); p.Hosts != 11 || p.On != 2 || p.Counts != want {
+		t.Errorf("got %d of %d, %+v; want 2 of 11, %+v", p.On, p.Hosts, p.Counts, want)
 	}
-	if want := []Running{{old, 7}, {new, 2}}; !slices.Equal(p.Running, want) {
+	if want := []Running{{old, 8}, {new, 2}}; !slices.Equal(p.Running, want) {
 		t.Errorf("got %v, want %v", p.Running, want)
 	}
 	var problems []string
 	for _, problem := range p.Problems {
-		problems = append(problems, fmt.Sprintf("%s: %s: %v", problem.Condition, problem.Reason, problem.Hosts))
+		problems = append(problems, fmt.Sprintf("%s: %s (%s): %v", problem.Condition, problem.Reason, problem.Output, problem.Hosts))
 	}
 	if want := []string{
-		"failed: post-sync of my_site failed: [f g]", "rejected: its check failed: [h]", "silent: not heard from: [j]", "held: held by ops: [i]",
+		"failed: post-sync of my_site failed (): [f g]", "rejected: its check failed (): [h]", "rejected: its check failed (the disk is full): [l]",
+		"silent: not heard from (): [j]", "held: held by ops (): [i]",
 	}; !slices.Equal(problems, want) {
 		t.Errorf("got %q, want %q", problems, want)
 	}

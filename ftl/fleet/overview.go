@@ -60,6 +60,7 @@ type Running struct {
 type Problem struct {
 	Condition ftl.Condition `json:"state"`
 	Reason    string        `json:"reason"`
+	Output    string        `json:"output"` // the last line of what the hook printed that it is about; "" for none
 	Hosts     []string      `json:"hosts"`
 	Since     ftl.Time      `json:"since"` // of the first of them
 }
@@ -143,7 +144,8 @@ func viewPackage(hosts []Host, b Blessing) Package {
 		p.Problems = append(p.Problems, *problem)
 	}
 	slices.SortFunc(p.Problems, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(severity(b.Condition), severity(a.Condition)), cmp.Compare(len(b.Hosts), len(a.Hosts)), cmp.Compare(a.Reason, b.Reason))
+		return cmp.Or(cmp.Compare(severity(b.Condition), severity(a.Condition)), cmp.Compare(len(b.Hosts), len(a.Hosts)), cmp.Compare(a.Reason, b.Reason),
+			cmp.Compare(a.Output, b.Output))
 	})
 	if b.Count != nil {
 		p.Rollout = progress(b.Count)
@@ -182,13 +184,14 @@ func (p *Package) count(h Host, report catalog.PackageReport) ftl.Condition {
 func addProblem(problems map[string]*Problem, condition ftl.Condition, h Host, report catalog.PackageReport) {
 	reason := Reason(report.Message)
 	since := report.Since
+	output := printed(report)
 	if condition == silent {
-		reason, since = "not heard from", ftl.At(h.At)
+		reason, output, since = "not heard from", "", ftl.At(h.At)
 	}
-	key := string(condition) + " " + reason
+	key := string(condition) + "\n" + reason + "\n" + Reason(output)
 	problem, ok := problems[key]
 	if !ok {
-		problem = &Problem{Condition: condition, Reason: reason, Since: since}
+		problem = &Problem{Condition: condition, Reason: reason, Output: output, Since: since}
 		problems[key] = problem
 	}
 	problem.Hosts = append(problem.Hosts, h.Name())
@@ -207,6 +210,16 @@ var incidental = []struct {
 	{regexp.MustCompile(`\bpid \d+`), "pid …"},
 	{regexp.MustCompile(`; the next (try|sync)[^;]*$`), ""},
 	{regexp.MustCompile(`\d+(\.\d+)?(ms|µs|s)\b`), "…s"},
+}
+
+// printed returns the last line of what a hook has printed, as far as the host tells it, where that holds a package back.
+func printed(report catalog.PackageReport) string {
+	for _, d := range report.Decisions {
+		if text := strings.TrimSpace(d.Output); d.First && text != "" {
+			return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
+		}
+	}
+	return ""
 }
 
 // Reason returns a message without what differs from host to host, so that the same failure reads the same.

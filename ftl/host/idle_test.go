@@ -26,8 +26,8 @@ import (
 // counted is a bucket that counts requests, and may deny to write what is the fleet's.
 type counted struct {
 	store.Bucket
-	reads, lists atomic.Int64
-	denied       atomic.Bool
+	reads, lists, writes atomic.Int64
+	denied, unlisted     atomic.Bool // writes, and listings of votes
 }
 
 func (c *counted) Get(ctx context.Context, key string, opts store.GetOptions) (io.ReadCloser, store.Object, error) {
@@ -37,10 +37,14 @@ func (c *counted) Get(ctx context.Context, key string, opts store.GetOptions) (i
 
 func (c *counted) List(ctx context.Context, opts store.ListOptions) (store.Listing, error) {
 	c.lists.Add(1)
+	if c.unlisted.Load() && strings.HasPrefix(opts.Prefix, "_ftl/votes/") {
+		return store.Listing{}, &store.Error{Op: "list", Key: opts.Prefix, Err: errors.New("slow down")}
+	}
 	return c.Bucket.List(ctx, opts)
 }
 
 func (c *counted) Put(ctx context.Context, key string, body io.ReadSeeker, opts store.PutOptions) (store.Object, error) {
+	c.writes.Add(1)
 	if c.denied.Load() {
 		return store.Object{}, &store.Error{Op: "put", Key: key, Err: errors.New("access denied")}
 	}
@@ -50,6 +54,7 @@ func (c *counted) Put(ctx context.Context, key string, body io.ReadSeeker, opts 
 // fleetOf is a bucket with an operator, and a host.
 type fleetOf struct {
 	*testing.T
+	dir    string // of the bucket
 	bucket *counted
 	master *master.Master
 	host   *host.Host
@@ -57,11 +62,12 @@ type fleetOf struct {
 
 func newFleet(t *testing.T) *fleetOf {
 	t.Helper()
-	bucket, err := store.Open(t.Context(), "file://"+t.TempDir(), store.Options{})
+	dir := t.TempDir()
+	bucket, err := store.Open(t.Context(), "file://"+dir, store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fleetOf{T: t, bucket: &counted{Bucket: bucket}, master: &master.Master{Bucket: &catalog.Catalog{Bucket: bucket}, By: "ops@build1", Warn: t.Logf}}
+	f := &fleetOf{T: t, dir: dir, bucket: &counted{Bucket: bucket}, master: &master.Master{Bucket: &catalog.Catalog{Bucket: bucket}, By: "ops@build1", Warn: t.Logf}}
 	f.host = f.newHost("web-1")
 	return f
 }

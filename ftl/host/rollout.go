@@ -49,10 +49,13 @@ type course struct {
 func (p *pkg) steer(ctx context.Context, from source, st *tree.State, cur tree.Links) (course, error) {
 	follow := course{newest: p.toFollow(st, from.marker, cur)}
 	entry, _ := from.marker.Active()
-	if entry.Rollout == nil || st.Hold != nil {
+	if entry.Rollout == nil {
 		return follow, nil
 	}
 	p.rolling = &rolling{from.Catalog, entry}
+	if st.Hold != nil {
+		return follow, nil
+	}
 	if p.host.recall().Report.twin() {
 		return course{}, nil // which why says
 	}
@@ -239,7 +242,8 @@ func (p *pkg) flippedAt() time.Time {
 }
 
 // askHealth asks the check of the active revision again. One that passes, a soak after the flip, is well. One that does
-// not is left again, unless the rollout is halted already: what all suffer from is not mended by all going back.
+// not is left again, unless the rollout is halted already: what all suffer from is not mended by all going back. A host that
+// is held says how it is, and stays.
 func (l *locked) askHealth(ctx context.Context, cur tree.Links) error {
 	st, entry := l.State, l.rolling.entry
 	t := tree.Transition{
@@ -264,10 +268,17 @@ func (l *locked) askHealth(ctx context.Context, cur tree.Links) error {
 		return l.WriteState()
 	}
 	st.Vote(entry.Revision, rollout.Bad)
-	count, err := l.rolling.count(ctx, l.Name)
-	if err != nil || count.Halt != nil {
+	stays := st.Hold != nil
+	if !stays {
+		count, err := l.rolling.count(ctx, l.Name)
+		if err != nil {
+			failed = ftl.Join(failed, err)
+		}
+		stays = err != nil || count.Halt != nil
+	}
+	if stays {
 		st.Jump = nil
-		return ftl.Join(failed, err, l.WriteState())
+		return ftl.Join(failed, l.WriteState())
 	}
 	if err := l.fail(ctx, rules[t.Phase], failed); err != nil {
 		return err
