@@ -45,6 +45,7 @@ var arrows = map[string][]string{
 
 	// The parts of serve that do not know its pages.
 	"ftl/serve/access": {"ftl", "ftl/durable", "ftl/strictmodes", "revision"},
+	"ftl/serve/notify": {"ftl", "ftl/fleet", "ftl/catalog", "ftl/rollout", "revision", "store"},
 	"ftl/serve/webhook": {
 		"ftl", "ftl/serve/access", "ftl/master", "ftl/fleet", "ftl/catalog", "ftl/rollout", "ftl/probe", "revision", "store",
 	},
