@@ -91,6 +91,10 @@ func plan(step ftl.Step) string {
 		return "would be retired"
 	case ftl.Adopt:
 		return "would be adopted"
+	case ftl.Sign:
+		return "would be signed"
+	case ftl.Renew:
+		return "would be renewed"
 	}
 	return "would run its " + string(step)
 }
@@ -122,6 +126,10 @@ func describe(event ftl.Event) string {
 		return withDetail("is retired", event.Message)
 	case ftl.Adopt:
 		return withDetail("is adopted", event.Message)
+	case ftl.Sign:
+		return withDetail("is signed", event.Message)
+	case ftl.Renew:
+		return withDetail("is renewed", event.Message)
 	}
 	return ""
 }

@@ -37,7 +37,7 @@ there. Its flags and exit codes are those of the three.`,
 			return p.deploy(command, s, args[0], opts)
 		},
 	}
-	p.addSettings(command, &s, settingBucket, settingNode, settingRollout)
+	p.addSettings(command, &s, append(signing, settingBucket, settingNode, settingRollout)...)
 	flags := command.Flags()
 	flags.BoolVar(&opts.asIs, "as-is", false, "upload the file untouched; hosts then fetch it as a whole")
 	flags.StringVar(&opts.note, "note", "", "a note to keep with the revision and in the marker")

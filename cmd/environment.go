@@ -31,9 +31,9 @@ func (p *Program) host(s settings) (*host.Host, error) {
 		Root: root, Node: s.node, Version: version(),
 		Command: withoutUser(commandLine(p.args)), User: p.person(),
 		Keep: s.keep, HookTimeout: s.hookTimeout, HookEnv: s.hookEnv, CheckTimeout: s.checkTimeout, LockWait: s.lockWait, Delay: s.delay,
-		Membership: s.membership,
-		DryRun:     s.dryRun,
-		Report:     p.reporter(), Warn: p.warn, HookOutput: p.hookOutput(),
+		Membership: s.membership, Trust: s.hostTrust(),
+		DryRun: s.dryRun,
+		Report: p.reporter(), Warn: p.warn, HookOutput: p.hookOutput(),
 	}
 	h.Progress = p.progress()
 	if s.bucket != "" {
@@ -65,7 +65,7 @@ func (p *Program) bucket(ctx context.Context, s settings) (*catalog.Catalog, err
 	if err != nil {
 		return nil, err
 	}
-	return &catalog.Catalog{Bucket: bucket}, nil
+	return p.trusting(s, bucket)
 }
 
 func (p *Program) master(ctx context.Context, s settings) (*master.Master, error) {
@@ -73,10 +73,11 @@ func (p *Program) master(ctx context.Context, s settings) (*master.Master, error
 	if err != nil {
 		return nil, err
 	}
-	return &master.Master{
+	m := &master.Master{
 		Bucket: bucket, By: account() + "@" + nodeName(s.node), DryRun: s.dryRun, Report: p.reporter(), Warn: p.warn,
 		Progress: p.progress(),
-	}, nil
+	}
+	return m, p.addSigning(m, s)
 }
 
 // LookupEnv returns the value of a variable, and whether it is set.

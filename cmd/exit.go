@@ -191,7 +191,7 @@ func (p *Program) afterOutput(command *cobra.Command, failure error) error {
 // changing are the commands that are run for what they change. Of spool, the caller needs the name.
 var changing = map[string]bool{
 	"adopt": true, "advance": true, "clean": true, "finish": true, "halt": true, "hold": true, "jump": true, "jump-back": true,
-	"purge": true, "release": true, "remove": true, "resume": true, "retire": true, "subscribe": true, "sync": true, "unhold": true,
+	"purge": true, "release": true, "remove": true, "resume": true, "renew": true, "retire": true, "sign": true, "subscribe": true, "sync": true, "unhold": true,
 }
 
 // dataWriter remembers that not all data could be written. A reader that has seen enough and closed

@@ -21,7 +21,10 @@ type inventory interface {
 func (p *Program) inventory(ctx context.Context, s settings) (inventory, error) {
 	if s.onMaster {
 		bucket, err := p.bucket(ctx, s)
-		return masterInventory{bucket}, err
+		if err != nil {
+			return nil, err
+		}
+		return masterInventory{&catalog.Catalog{Bucket: bucket.Bucket}, bucket}, nil
 	}
 	h, err := p.host(s)
 	return hostInventory{h}, err
@@ -44,7 +47,11 @@ func (c hostInventory) tree(ctx context.Context, r revision.Revision) (catalog.T
 	return c.Tree(ctx, r)
 }
 
-type masterInventory struct{ *catalog.Catalog }
+// masterInventory shows all that there is, also what nobody who is trusted has signed.
+type masterInventory struct {
+	*catalog.Catalog
+	signed *catalog.Catalog // knows who has signed what, if signatures are looked at
+}
 
 func (c masterInventory) packages(ctx context.Context) ([]revision.Package, error) {
 	return c.Packages(ctx)
@@ -55,7 +62,10 @@ func (c masterInventory) revisions(ctx context.Context, pkg revision.Package) ([
 }
 
 func (c masterInventory) describe(ctx context.Context, listed []catalog.Listed) error {
-	return c.Describe(ctx, listed)
+	if err := c.Describe(ctx, listed); err != nil || c.signed.Trust == nil {
+		return err
+	}
+	return c.signed.DescribeSigners(ctx, listed)
 }
 
 func (c masterInventory) tree(ctx context.Context, r revision.Revision) (catalog.Tree, error) {

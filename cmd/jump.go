@@ -21,6 +21,7 @@ type jumpOptions struct {
 	above int64
 	note  string
 	words []string // of --param
+	lasts string   // of --expires
 	waves waveFlags
 	wait  waitFlags
 }
@@ -67,8 +68,9 @@ since, 1 the time is over. Ctrl-C ends the waiting, and nothing else.`,
 	only(command, onMaster, append(opts.waves.names(), settingRollout.flag())...)
 	command.Flags().BoolVar(&opts.again, "again", false, "with --master: bless the active revision once more, so that every host tries anew")
 	command.Flags().Int64Var(&opts.above, "serial", 0, "with --master: bless it with a serial above this one, which hosts have seen")
+	command.Flags().StringVar(&opts.lasts, "expires", "", "with --master: how long hosts that require signatures follow it, such as 30d")
 	command.Flags().StringArrayVar(&opts.words, "param", nil, "tell the revision's hooks NAME=VALUE, as FTL_PARAM_NAME; everybody can read it")
-	only(command, onMaster, "again", "serial")
+	only(command, onMaster, "again", "serial", "expires")
 	return command
 }
 
@@ -123,6 +125,9 @@ func (o jumpOptions) blessing(command *cobra.Command, s settings) (bless master.
 	if bless.Params, err = parseParams(o.words); err != nil {
 		return bless, err
 	}
+	if bless.Lasts, err = parseExpires(o.lasts); err != nil {
+		return bless, err
+	}
 	bless.Rollout, bless.Usual, err = o.waves.options(command, s.waves)
 	return bless, err
 }
@@ -162,6 +167,8 @@ one was. With --master it blesses the revision that was blessed before.`,
 		},
 	}
 	p.addJumpFlags(command, &s, &opts)
+	command.Flags().BoolVar(&opts.host.Unverified, "unverified", false, "also to a revision that was not verified when it came here")
+	only(command, onHost, "unverified")
 	return command
 }
 
@@ -209,7 +216,7 @@ func (p *Program) blessBack(ctx context.Context, s settings, m *master.Master, p
 }
 
 func (p *Program) addJumpFlags(command *cobra.Command, s *settings, opts *jumpOptions, more ...setting) {
-	p.addSettings(command, s, append(append(slices.Clone(hostSettings), settingBucket), more...)...)
+	p.addSettings(command, s, append(append(slices.Clone(hostSettings), settingBucket, settingSignKey), more...)...)
 	addMaster(command, s, "act on the bucket, for all hosts")
 	addDryRun(command, s)
 	command.Flags().BoolVar(&opts.host.Interrupt, "interrupt", false, "end the hook that another ftl is stuck in, then go on")

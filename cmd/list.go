@@ -35,7 +35,7 @@ package says of itself in ftl/package.json.`,
 			return p.list(command.Context(), s, args)
 		},
 	}
-	p.addSettings(command, &s, settingRoot, settingBucket)
+	p.addSettings(command, &s, append(verifying, settingRoot, settingBucket)...)
 	addMaster(command, &s, "list what is in the bucket")
 	return command
 }
@@ -218,6 +218,13 @@ func described(revisions []catalog.Listed) [][]string {
 		rows = append(rows, []string{
 			r.Revision.String(), state(r), ftl.Clock(r.At.Time), orDash(r.By), size(r, r.Size), size(r, r.Unpacked), orDash(r.Note), orDash(r.Labels.String()),
 		})
+	}
+	if !slices.ContainsFunc(revisions, func(r catalog.Listed) bool { return r.Signer != nil }) {
+		return rows
+	}
+	rows[0] = append(rows[0], "SIGNED BY")
+	for i, r := range revisions {
+		rows[i+1] = append(rows[i+1], signedBy(*r.Signer))
 	}
 	return rows
 }

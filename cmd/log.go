@@ -43,7 +43,7 @@ blessed by whom, and the note.`,
 			return p.log(command.Context(), s, args, opts)
 		},
 	}
-	p.addSettings(command, &s, settingRoot, settingBucket)
+	p.addSettings(command, &s, append(verifying, settingRoot, settingBucket)...)
 	addMaster(command, &s, "show what was blessed in the bucket")
 	command.Flags().BoolVar(&opts.output, "output", false, "every hook too, with the last lines that it printed")
 	command.Flags().IntVarP(&opts.number, "lines", "n", 0, "only the newest; 0 is all")
@@ -168,21 +168,25 @@ func (p *Program) logMaster(ctx context.Context, s settings, packages []revision
 	if err != nil {
 		return err
 	}
-	marker, err := bucket.Marker(ctx, packages[0])
+	raw := &catalog.Catalog{Bucket: bucket.Bucket} // which shows all lines
+	marker, err := raw.Marker(ctx, packages[0])
 	if err != nil {
 		return err
 	}
 	if len(marker.Entries) == 0 { // nothing was blessed, or there is no such package
-		if _, _, err := bucket.Revisions(ctx, packages[0]); err != nil {
+		if _, _, err := raw.Revisions(ctx, packages[0]); err != nil {
 			return err
 		}
+	}
+	if err := bucket.NameSigners(ctx, marker); err != nil {
+		return err
 	}
 	var entries []catalog.Entry // the newest last, as of a log
 	for i := range marker.Entries {
 		entries = append(entries, marker.Entries[len(marker.Entries)-1-i])
 	}
 	entries = newest(entries, opts.number)
-	if err := bucket.Label(ctx, entries); err != nil {
+	if err := raw.Label(ctx, entries); err != nil {
 		return err
 	}
 	if p.json {
@@ -193,7 +197,11 @@ func (p *Program) logMaster(ctx context.Context, s settings, packages []revision
 	}
 	var rows [][]string
 	for _, entry := range entries {
-		rows = append(rows, []string{ftl.Clock(entry.At), orDash(entry.By), orDash(entry.Kind), entry.Revision.String(), notes(entry)})
+		row := []string{ftl.Clock(entry.At), orDash(entry.By), orDash(entry.Kind), entry.Revision.String(), notes(entry)}
+		if bucket.Trust != nil {
+			row = slices.Insert(row, 4, signedBy(entry.Signer))
+		}
+		rows = append(rows, row)
 	}
 	for _, line := range columns(rows) {
 		p.print("%s", line)

@@ -36,6 +36,7 @@ func (p *Program) writeMetrics(path string, h *host.Host, results []host.Result)
 		samples[i] = metrics.Sample{
 			Package: result.Package, State: result.Status.Condition,
 			Current: result.Status.Current, Blessed: result.Status.Active,
+			Refused: result.Status.Trust == ftl.Distrusted, Trusts: h.Trust.List != nil,
 			Ended: result.Ended, Took: result.Took, Bytes: result.Bytes, JumpsSince: result.JumpsSince,
 		}
 		if result.Err != nil {

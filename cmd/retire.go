@@ -26,7 +26,7 @@ To bring the package back, spool it and bless that.`,
 			return p.retire(command.Context(), s, args[0], note)
 		},
 	}
-	p.addSettings(command, &s, settingBucket, settingNode)
+	p.addSettings(command, &s, append(signing, settingBucket, settingNode)...)
 	addMaster(command, &s, "act on the bucket, for all hosts (required)")
 	addDryRun(command, &s)
 	command.Flags().StringVar(&note, "note", "", "a note to keep in the marker")

@@ -76,7 +76,7 @@ it. It writes no blessing, and can't be used for anything else.`,
 			return m.Halt(command.Context(), pkg)
 		},
 	}
-	p.addSettings(command, &s, settingBucket, settingNode)
+	p.addSettings(command, &s, append(verifying, settingBucket, settingNode)...)
 	addDryRun(command, &s)
 	return command
 }
@@ -113,7 +113,7 @@ func (p *Program) newRolloutGoOn(d goOn) *cobra.Command {
 			return p.rolloutGoOn(command.Context(), s, args[0], opts)
 		},
 	}
-	p.addSettings(command, &s, settingBucket, settingNode)
+	p.addSettings(command, &s, append(signing, settingBucket, settingNode)...)
 	addDryRun(command, &s)
 	command.Flags().StringVar(&opts.Note, "note", "", "a note to keep in the marker")
 	if d.change == master.Resume {

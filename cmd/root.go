@@ -28,7 +28,8 @@ type Program struct {
 	envPath  string          // of the file that was read, "" for none
 	fromFile map[string]bool // the variables that it gave
 	args     []string
-	started  bool  // a command has been chosen and its arguments were right
+	started  bool // a command has been chosen and its arguments were right
+	atEnd    []func() error
 	bars     *bars // where stderr is a terminal
 	screen   bool  // stdout is a terminal
 	colours  bool
@@ -48,6 +49,9 @@ func (p *Program) Run(ctx context.Context, args []string) int {
 	stop := context.AfterFunc(ctx, func() { p.sayEnding(ctx) })
 	command, err := root.ExecuteContextC(ctx)
 	stop()
+	for _, end := range p.atEnd {
+		err = errors.Join(err, end())
+	}
 	flush()
 	if err == nil {
 		err = p.afterOutput(command, out.failure())

@@ -40,6 +40,10 @@ type settings struct {
 
 	serveState string // the directory of ftl serve
 
+	trust    trustSettings
+	signs    bool // the command can sign
+	hasSides bool // the command has the flag --master
+
 	every    time.Duration // --every; 0 is once
 	onMaster bool          // --master
 	dryRun   bool          // --dry-run
@@ -139,7 +143,9 @@ var fleetSettings = []setting{
 }
 
 // hostSettings are those of every command that acts on the host.
-var hostSettings = []setting{settingRoot, settingNode, settingHookTimeout, settingHookEnv, settingCheckTimeout, settingLockWait}
+var hostSettings = []setting{
+	settingRoot, settingNode, settingHookTimeout, settingHookEnv, settingCheckTimeout, settingLockWait, settingAllowedSigners, settingBucketID,
+}
 
 func (s setting) flag() string {
 	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(s.variable, "FTL_")), "_", "-")
@@ -220,8 +226,16 @@ func (p *Program) read(s *settings, flags *pflag.FlagSet, declared ...setting) e
 		if err := d.set(s, value); err != nil {
 			return d.malformed(p.shown(d, from), err)
 		}
+		switch d.variable {
+		case settingAllowedSigners.variable:
+			_, set := p.LookupEnv(d.variable)
+			s.trust.given = from == fromFlag || set
+		case settingSignKey.variable:
+			s.signs = true
+		}
 	}
-	return nil
+	s.hasSides = flags.Lookup(flagMaster) != nil
+	return p.readTrust(s)
 }
 
 // lookup returns the value of a setting as it was written, "" for the default.

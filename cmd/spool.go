@@ -45,7 +45,7 @@ keeps. A hook that no host could run is refused.`,
 			return p.spool(command.Context(), s, args[0], opts)
 		},
 	}
-	p.addSettings(command, &s, settingBucket, settingNode)
+	p.addSettings(command, &s, append(signing, settingBucket, settingNode)...)
 	command.Flags().BoolVar(&opts.AsIs, "as-is", false, "upload the file untouched; hosts then fetch it as a whole")
 	command.Flags().StringVar(&opts.Name, "name", "", "call it so, as if the file or the directory had this name")
 	command.Flags().StringArrayVar(&opts.Exclude, "exclude", nil, "a pattern of what of a directory is left out; may be given several times")

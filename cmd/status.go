@@ -54,7 +54,7 @@ only when every host was heard from and is ok, retired or held.`,
 			return p.status(command.Context(), s, args)
 		},
 	}
-	p.addSettings(command, &s, settingRoot, settingBucket, settingDelay)
+	p.addSettings(command, &s, append(verifying, settingRoot, settingBucket, settingDelay, settingMaxAge)...)
 	flags.add(command)
 	return command
 }

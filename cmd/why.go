@@ -24,7 +24,7 @@ lock and changes nothing. Without FTL_BUCKET it knows what the last sync saw.`,
 			return p.why(command.Context(), s, args)
 		},
 	}
-	p.addSettings(command, &s, settingRoot, settingBucket, settingDelay)
+	p.addSettings(command, &s, append(verifying, settingRoot, settingBucket, settingDelay, settingMaxAge)...)
 	return command
 }
 

@@ -46,6 +46,8 @@ const (
 	Purge     Step = "purge"     // a revision, or a leftover archive, is gone from the bucket
 	Retire    Step = "retire"    // a package is taken out of the bucket
 	Adopt     Step = "adopt"     // an archive that an ftl of 2014 has spooled is a revision
+	Sign      Step = "sign"      // a revision that is in the bucket
+	Renew     Step = "renew"     // what is blessed is signed again
 
 	// Only the log of a host has these.
 	Jump Step = "jump" // with all its hooks

@@ -17,6 +17,17 @@ const (
 	Retired      Condition = "retired"      // it was taken out of the bucket, and what is here stays
 )
 
+// Trust says whether what a package runs and what is blessed were verified by signatures. "" is where nobody has signed
+// anything.
+type Trust string
+
+// What there is to say of signatures.
+const (
+	Verified    Trust = "verified"
+	NotVerified Trust = "not verified" // nobody looks at them, or what runs was here before they were looked at
+	Distrusted  Trust = "refused"      // what is in the bucket does not count
+)
+
 // Conditions returns all of them.
 func Conditions() []Condition {
 	return []Condition{OK, Behind, Pending, Held, Rejected, Failed, Inconsistent, Retired}
@@ -34,6 +45,7 @@ type Status struct {
 	Active     revision.Revision `json:"active"`   // the master's; without a bucket, what the last sync read
 	Since      Time              `json:"since"`    // of the condition
 	LastSync   Time              `json:"last_sync"`
+	Trust      Trust             `json:"trust"`
 	Message    string            `json:"message"` // of the first decision that holds the package back
 	HeldBy     string            `json:"held_by"`
 	HeldSince  Time              `json:"held_since"`

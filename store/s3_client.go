@@ -44,6 +44,14 @@ func openS3(ctx context.Context, name, prefix string, opts Options) (*s3Bucket, 
 	return b, checkEndpoint(b.down.Options().BaseEndpoint)
 }
 
+// Endpoint returns the URL of the server that has a bucket, "" where that is Amazon's own or a directory.
+func Endpoint(bucket Bucket) string {
+	if b, ok := bucket.(*s3Bucket); ok && b.down.Options().BaseEndpoint != nil {
+		return *b.down.Options().BaseEndpoint
+	}
+	return ""
+}
+
 // configure sets up a client of the SDK.
 func (b *s3Bucket) configure(opts Options, client *http.Client) func(*s3.Options) {
 	return func(o *s3.Options) {

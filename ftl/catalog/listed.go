@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/ftl/trust"
 	"github.com/rhettg/ftl/revision"
 )
 
@@ -28,6 +29,8 @@ type Listed struct {
 	About    About    `json:"about"`    // what the package says of itself
 	Size     int64    `json:"size"`     // bytes of the archive
 	Unpacked int64    `json:"unpacked"` // bytes of the tree
+	// Signer is who has signed it and is trusted, zero where nobody is; nil where nobody has looked.
+	Signer *trust.Signer `json:"signer,omitempty"`
 }
 
 // ListedState says how a revision stands on the master or on a host.

@@ -25,11 +25,6 @@ func (m *Manifest) Encode(index []byte) []byte {
 	return append(m.Header(), index...)
 }
 
-// EncodeSigned is Encode, with a signature below the header.
-func (m *Manifest) EncodeSigned(index []byte, as *Signing) ([]byte, error) {
-	return as.manifest(m.Revision.Package(), m.Encode(index))
-}
-
 // Header returns the text form, with the empty line that ends it.
 func (m Manifest) Header() []byte {
 	var text bytes.Buffer

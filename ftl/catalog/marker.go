@@ -145,11 +145,14 @@ func (m Marker) Params(r revision.Revision) Params {
 }
 
 // Content returns the digest of the manifest that was blessed under a name, as the newest entry of
-// that name says; zero where none says.
+// that name says, or that has it as its base; zero where none says.
 func (m Marker) Content(r revision.Revision) Digest {
 	for _, entry := range m.Entries {
 		if entry.Revision == r {
 			return entry.Manifest
+		}
+		if entry.Base == r && entry.BaseManifest != (Digest{}) {
+			return entry.BaseManifest
 		}
 	}
 	return Digest{}

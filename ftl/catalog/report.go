@@ -41,7 +41,9 @@ type Report struct {
 // PackageReport is what a host says of a package.
 type PackageReport struct {
 	ftl.Status
-	Serial    int64          `json:"serial"` // of the entry that it acts on
+	Serial    int64          `json:"serial"`           // of the entry that it acts on
+	Newest    int64          `json:"newest,omitempty"` // of the newest entry that it has read
+	Entry     Digest         `json:"entry,omitzero"`   // of that, so that two hosts that were shown different ones are found
 	Jump      *JumpReport    `json:"jump,omitempty"`
 	Steps     []ftl.Event    `json:"steps,omitempty"`     // of the last change
 	Decisions []ftl.Decision `json:"decisions,omitempty"` // as ftl why tells them

@@ -76,8 +76,8 @@ func (s *Signing) line(pkg revision.Package, line string) (string, error) {
 	return line, nil
 }
 
-// manifest returns a manifest with one more signature below its header, in place of one by the same key.
-func (s *Signing) manifest(pkg revision.Package, text []byte) ([]byte, error) {
+// Manifest returns a manifest with one more signature below its header, in place of one by the same key.
+func (s *Signing) Manifest(pkg revision.Package, text []byte) ([]byte, error) {
 	if s == nil {
 		return text, nil
 	}

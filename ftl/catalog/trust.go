@@ -42,7 +42,7 @@ var ErrUnsigned = errors.New("it is not signed")
 
 // Distrust makes the error of something that does not count.
 func Distrust(pkg revision.Package, what string, found []byte, err error) error {
-	return &ftl.Error{Kind: ftl.Refused, Hint: "what this host makes of it: ftl why " + pkg.String(), Err: &TrustError{what, sha256.Sum256(found), err}}
+	return &ftl.Error{Kind: ftl.Refused, Hint: "what is signed, and by whom: ftl verify " + pkg.String(), Err: &TrustError{what, sha256.Sum256(found), err}}
 }
 
 // clock returns what time it is, by our clock, that of the bucket, which may be zero, and what is known for sure.
@@ -84,7 +84,7 @@ func (t *Trust) readMarker(pkg revision.Package, text string, clock trust.Clock,
 		}
 		entry, err := t.readLine(pkg, line, clock)
 		if err == nil && len(entries) > 0 && entry.Serial >= entries[len(entries)-1].Serial {
-			err = errors.New("its serial is not below that of the line above")
+			err = errSerial
 		}
 		if err != nil {
 			err = Distrust(pkg, fmt.Sprintf("line %d of %s", i+1, MarkerKey(pkg)), []byte(line), err)
@@ -194,6 +194,28 @@ func (t *Trust) verifyManifest(r revision.Revision, text []byte, clock trust.Clo
 		}
 	}
 	return distrust(failed)
+}
+
+// CheckMarker returns why a host that trusts the same keys would not follow the first line of a marker.
+func (t *Trust) CheckMarker(pkg revision.Package, text []byte) error {
+	host := *t
+	host.Dropped = nil
+	_, err := host.readMarker(pkg, string(text), t.clock(time.Time{}), nil)
+	return err
+}
+
+// CheckManifest returns why a host that trusts the same keys would not take a revision.
+func (t *Trust) CheckManifest(r revision.Revision, text []byte) error {
+	_, err := t.verifyManifest(r, text, t.clock(time.Time{}))
+	return err
+}
+
+// Digest returns that of the line that the entry is in a marker, without its signature: the same content may be signed more
+// than once.
+func (e Entry) Digest() Digest {
+	line := e.String()
+	line, _, _ = strings.Cut(line[strings.LastIndex(line, "\n")+1:], signatureWord)
+	return sha256.Sum256([]byte(line))
 }
 
 // CanSign reports whether a key with this fingerprint may still sign revisions of a package.

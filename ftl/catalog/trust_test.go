@@ -311,7 +311,7 @@ func signedManifestOf(t testing.TB, manifest Manifest, index []byte, by ...someo
 	text := manifest.Encode(index)
 	for _, who := range by {
 		var err error
-		if text, err = who.as("releases/prod").manifest(manifest.Revision.Package(), text); err != nil {
+		if text, err = who.as("releases/prod").Manifest(manifest.Revision.Package(), text); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -418,7 +418,7 @@ func TestIndexBelowSignatures(t *testing.T) {
 	encoded := index.Encode()
 	manifest := someManifest(t)
 	manifest.Size, manifest.Unpacked, manifest.Form = index.Size(), index.Totals, archive.TarGzip
-	signed, err := manifest.EncodeSigned(encoded, ci.as("releases/prod"))
+	signed, err := ci.as("releases/prod").Manifest(manifest.Revision.Package(), manifest.Encode(encoded))
 	if err != nil {
 		t.Fatal(err)
 	}

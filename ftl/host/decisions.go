@@ -214,7 +214,7 @@ func (s situation) synced() ftl.Decision {
 
 // causeIsKnown reports whether another decision says better why sync fails.
 func (s situation) causeIsKnown() bool {
-	return s.found(aboutPermissions, ftl.Failed) || s.found(aboutBucket, ftl.Failed) || s.found(aboutBlessed, ftl.Failed) || s.seen.unfetchable != nil
+	return s.found(aboutPermissions, ftl.Failed) || s.found(aboutBucket, ftl.Failed) || s.found(aboutTrust, ftl.Failed) || s.found(aboutBlessed, ftl.Failed) || s.seen.unfetchable != nil
 }
 
 // fetched is about whether the revision can be jumped to.

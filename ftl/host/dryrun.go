@@ -88,9 +88,12 @@ func (d *rehearsal) usable(r revision.Revision) bool {
 
 // jumpByHand shows a jump that a person asks for.
 func (d *rehearsal) jumpByHand(ctx context.Context, asked request) error {
+	if err := d.prepareJump(d.state, d.cur, asked); err != nil {
+		return err
+	}
 	for {
 		cur := d.state.Jump.Shown(d.cur)
-		switch moveByHand(d.state, cur, asked, d.usable) {
+		switch moveByHand(d.state, cur, asked, d.usableFor(d.state, asked, d.usable)) {
 		case dropInterrupted:
 			d.drop()
 		case undoInterrupted:
@@ -192,15 +195,15 @@ func (d *rehearsal) fetchByName(ctx context.Context, r revision.Revision) error 
 	if d.host.Open == nil {
 		return d.notHere(&notReadyError{r})
 	}
-	bucket, err := d.host.Open(ctx)
+	bucket, err := d.openBucket(ctx)
 	if err != nil {
 		return err
 	}
-	marker, err := bucket.Marker(ctx, d.Name)
+	marker, err := d.markerByHand(ctx, bucket, r)
 	if err != nil {
 		return err
 	}
-	err = d.fetch(ctx, source{bucket, marker}, r)
+	err = d.fetch(ctx, source{Catalog: bucket, marker: marker, unblessed: true}, r)
 	if errors.Is(err, fs.ErrNotExist) {
 		return d.nowhere(r)
 	}
@@ -220,7 +223,7 @@ func (d *rehearsal) fetch(ctx context.Context, from source, r revision.Revision)
 	d.coming[r] = manifest
 	d.tellHook(r, ftl.PostSync, "")
 	d.state.Ready = maps.Clone(d.state.Ready)
-	d.state.Ready[r] = tree.Ready{File: !manifest.Form.Tree(), Manifest: manifest.Digest}
+	d.state.Ready[r] = tree.Ready{File: !manifest.Form.Tree(), Manifest: manifest.Digest, Signer: manifest.Signer.Fingerprint}
 	return nil
 }
 
@@ -254,11 +257,19 @@ func (d *rehearsal) sync(ctx context.Context, open func() (*catalog.Catalog, err
 	if err != nil {
 		return err
 	}
+	if err := d.judge(from.marker); err != nil {
+		return err
+	}
+	if floor, err := d.ReadFloor(); err == nil && d.host.Trust.List != nil {
+		newest, _ := from.marker.Newest()
+		d.state.Follow(newest, floor, d.canBless)
+	}
 	if err := d.checkMarker(d.state, from.marker, len(contents.Revisions) == 0); err != nil {
 		return err
 	}
 	entry, _ := from.marker.Newest()
 	d.state.Look(tree.MarkOf(entry))
+	d.state.Renew(entry)
 	if err := entry.Understood(); err != nil {
 		return err
 	}
@@ -268,6 +279,7 @@ func (d *rehearsal) sync(ctx context.Context, open func() (*catalog.Catalog, err
 	if err := d.state.RunsOther(from.marker, d.cur.Current); err != nil {
 		return err
 	}
+	d.state.SetApart(d.host.trusting(), d.cur)
 	d.state.DropOther(from.marker, d.cur)
 	todo, err := d.plan(d.state, from.marker, contents)
 	if err != nil {

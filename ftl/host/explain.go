@@ -13,6 +13,7 @@ const (
 	aboutPackage     = "package"
 	aboutPermissions = "permissions"
 	aboutBucket      = "bucket"
+	aboutTrust       = "trust"
 	aboutBlessed     = "blessed"
 	aboutSync        = "sync"
 	aboutFetched     = "fetched"
@@ -54,6 +55,7 @@ type outlook struct {
 var decisions = []func(situation) ftl.Decision{
 	situation.permissions,
 	situation.bucket,
+	situation.trust,
 	situation.blessed,
 	situation.synced,
 	situation.fetched,
@@ -153,6 +155,9 @@ func (f facts) outlook() outlook {
 	o.newest, o.older = f.newest()
 	o.target = o.newest.Revision
 	o.state.Look(o.newest)
+	if entry, blessed := f.marker.Newest(); blessed && tree.MarkOf(entry) == o.newest {
+		o.state.Renew(entry)
+	}
 	o.isNew = o.newest.After(o.state.Acted)
 	o.away = o.newest != (tree.Mark{}) && f.links.Current != o.target
 	return o

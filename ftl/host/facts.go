@@ -31,6 +31,11 @@ type facts struct {
 
 	asked       bool  // there is a bucket
 	bucketErr   error // it could not be read
+	distrust    error // why what is in it does not count
+	trusts      bool  // signatures are required
+	trustEnded  bool  // somebody has said that they are not, any more
+	trustAge    time.Duration
+	verified    bool // the active revision is what somebody has signed who is trusted
 	marker      catalog.Marker
 	spooled     catalog.Manifest // of the master's active revision, as far as it is known
 	unfetchable error            // why the master's active revision can't be fetched
@@ -55,7 +60,7 @@ type facts struct {
 }
 
 // known reports whether the bucket has told what is blessed.
-func (f facts) known() bool { return f.asked && f.bucketErr == nil }
+func (f facts) known() bool { return f.asked && f.bucketErr == nil && f.distrust == nil }
 
 // empty reports whether the bucket has no revision of the package.
 func (f facts) empty() bool { return f.listed && len(f.revisions) == 0 }
@@ -91,9 +96,15 @@ func (p *pkg) facts(ctx context.Context, open func(context.Context) (*catalog.Ca
 	f.changing, _ = p.AtWork(tree.ChangeLock)
 	f.outlived = p.OutlivedHook()
 	f.leftovers = p.ReadLeftovers().Trees
+	f.trusts, f.trustEnded, f.trustAge = p.host.Trust.List != nil, p.host.Trust.Ended, p.host.Trust.Age
+	f.verified = f.state.IsVerified(f.links.Current, p.host.trusting())
 	f.reported = p.host.recall().Report
 	if f.asked {
-		f.bucketErr = p.askBucket(ctx, open, &f)
+		err := p.askBucket(ctx, open, &f)
+		if _, distrusted := errors.AsType[*catalog.TrustError](err); distrusted {
+			f.distrust, err = err, nil
+		}
+		f.bucketErr = err
 	}
 	if newest, _ := f.newest(); newest != (tree.Mark{}) {
 		f.here = p.CheckTree(newest.Revision) == nil
@@ -110,9 +121,17 @@ func (p *pkg) askBucket(ctx context.Context, open func(context.Context) (*catalo
 	if err != nil {
 		return err
 	}
-	if f.marker, err = bucket.Marker(ctx, p.Name); err != nil {
+	if bucket, err = p.trusted(bucket); err != nil {
 		return err
 	}
+	marker, err := bucket.Marker(ctx, p.Name)
+	if err != nil {
+		return err
+	}
+	if err := p.judge(marker); err != nil {
+		return err
+	}
+	f.marker = marker
 	active, blessed := f.marker.Active()
 	if !blessed {
 		return p.listBucket(ctx, bucket, f)

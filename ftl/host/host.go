@@ -52,6 +52,7 @@ type Host struct {
 	HookEnv      hooks.Inheritance // what hooks get of ftl's own environment
 	Delay        time.Duration     // how old a blessing has to be before sync acts on it
 	Membership   Membership        // of the fleet
+	Trust        Trust             // whose signatures count
 
 	// DryRun makes every method only tell what it would do, as steps that are
 	// planned: it changes nothing, and takes no lock.

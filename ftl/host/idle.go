@@ -56,6 +56,9 @@ func (h *Host) readEpoch(ctx context.Context, packages []*pkg, open func() (*cat
 func (h *Host) settingsSum(packages []*pkg) string {
 	hash := sha256.New()
 	fmt.Fprintf(hash, "%s %d %v %v %v\n", h.Version, h.Keep, h.Delay, h.Node, h.Membership)
+	if h.Trust.List != nil || h.Trust.Ended {
+		fmt.Fprintf(hash, "trust %q %v %v %v\n", h.Trust.Sum, h.Trust.Ended, h.Trust.Age, h.Trust.Prefetch)
+	}
 	for _, p := range packages {
 		fmt.Fprintln(hash, p.Name)
 	}

@@ -16,6 +16,8 @@ import (
 type JumpOptions struct {
 	Interrupt bool // end the hook that another ftl is in, instead of waiting for it
 	Force     bool // go on although pre-jump says "not now"
+	// Unverified lets JumpBack go to a revision that nobody who is trusted has signed.
+	Unverified bool
 	// Params are what the revision's hooks are told; nil are those that it has.
 	Params catalog.Params
 }
@@ -173,6 +175,9 @@ func (p *pkg) mayChange() error {
 	if err := p.checkAlone(); err != nil {
 		return err
 	}
+	if err := p.checkTrust(); err != nil {
+		return err
+	}
 	safe, err := p.CheckOwner()
 	if err != nil {
 		return err
@@ -205,6 +210,9 @@ func (l *locked) manualJump(ctx context.Context, asked request) error {
 	if err != nil {
 		return err
 	}
+	if err := l.prepareJump(l.State, shown, asked); err != nil {
+		return err
+	}
 	to := asked.to
 	if asked.reason == tree.ReasonJumpBack && to != shown.Current && asked.saw.Current != shown.Current {
 		return ftl.Errorf(ftl.Refused, "look at it, then say where to: ftl jump REVISION",
@@ -215,7 +223,7 @@ func (l *locked) manualJump(ctx context.Context, asked request) error {
 		if err != nil {
 			return err
 		}
-		switch moveByHand(l.State, cur, asked, l.usable) {
+		switch moveByHand(l.State, cur, asked, l.usableFor(l.State, asked, l.usable)) {
 		case dropInterrupted:
 			err = l.drop()
 		case undoInterrupted:

@@ -16,9 +16,12 @@ func (p *pkg) look(ctx context.Context, open func() (*catalog.Catalog, error)) (
 	none := func(err error) (source, course, plan, error) { return source{}, course{}, plan{}, err }
 	from, contents, err := p.ask(ctx, open)
 	if err != nil {
-		return none(err)
+		return none(p.tellDistrust(ctx, err))
 	}
 	marker := from.marker
+	if err := p.judge(marker); err != nil {
+		return none(p.tellDistrust(ctx, err))
+	}
 	p.read = &reading{marker, contents}
 	st, err := p.see(ctx, marker, len(contents.Revisions) == 0)
 	if err != nil {
@@ -35,6 +38,9 @@ func (p *pkg) look(ctx context.Context, open func() (*catalog.Catalog, error)) (
 	}
 	cur, err := p.Links()
 	if err != nil {
+		return none(err)
+	}
+	if err := p.setApart(ctx, st, cur); err != nil {
 		return none(err)
 	}
 	if err := p.checkContent(ctx, st, marker, cur); err != nil {
@@ -56,6 +62,9 @@ func (p *pkg) look(ctx context.Context, open func() (*catalog.Catalog, error)) (
 // then in the listing.
 func (p *pkg) ask(ctx context.Context, open func() (*catalog.Catalog, error)) (source, catalog.Contents, error) {
 	bucket, err := open()
+	if err == nil {
+		bucket, err = p.trusted(bucket)
+	}
 	if err != nil {
 		return source{}, catalog.Contents{}, err
 	}
@@ -64,7 +73,7 @@ func (p *pkg) ask(ctx context.Context, open func() (*catalog.Catalog, error)) (s
 		return source{}, catalog.Contents{}, err
 	}
 	contents, err := bucket.Contents(ctx, p.Name)
-	return source{bucket, marker}, contents, err
+	return source{Catalog: bucket, marker: marker, unblessed: p.host.Trust.Prefetch}, contents, err
 }
 
 // reading is what the bucket says of a package.
@@ -92,6 +101,9 @@ func (p *pkg) see(ctx context.Context, marker catalog.Marker, empty bool) (*tree
 	if err != nil {
 		return nil, err
 	}
+	if err := p.accept(ctx, st, marker); err != nil {
+		return nil, err
+	}
 	if err := p.checkMarker(st, marker, empty); err != nil {
 		return nil, err
 	}
@@ -105,8 +117,12 @@ func (p *pkg) noteNewest(ctx context.Context, st *tree.State, marker catalog.Mar
 	if st.Looked && !newest.After(st.Seen) {
 		return nil
 	}
-	st.Look(newest)
-	return p.update(ctx, p.host.lockWait(), func(st *tree.State) { st.Look(newest) })
+	look := func(st *tree.State) {
+		st.Look(newest)
+		st.Renew(entry)
+	}
+	look(st)
+	return p.update(ctx, p.host.lockWait(), look)
 }
 
 // checkContent makes sure that what is ready here is what was blessed.
@@ -160,7 +176,7 @@ func (p *pkg) plan(st *tree.State, marker catalog.Marker, contents catalog.Conte
 	present := slices.DeleteFunc(st.ReadyRevisions(), func(r revision.Revision) bool { return !slices.Contains(local, r) })
 	v := view{
 		bucket: contents.Revisions, active: active.Revision, activePrevious: previous.Revision,
-		local: local, ready: present, links: cur, keep: p.host.Keep,
+		local: local, ready: present, links: cur, keep: p.host.Keep, blessedOnly: p.host.Trust.List != nil && !p.host.Trust.Prefetch,
 		removable: st.Removals.On(time.Now(), len(local)).Left(),
 	}
 	v.base = active.Base

@@ -148,6 +148,11 @@ func (p *pkg) makeReport(ctx context.Context, detail Detail) (catalog.PackageRep
 	if st, err := p.ReadState(); err == nil {
 		r.Serial = st.Acted.Serial
 	}
+	if p.read != nil {
+		if newest, blessed := p.read.marker.Newest(); blessed {
+			r.Newest, r.Entry = newest.Serial, newest.Digest()
+		}
+	}
 	r.Jump, r.Steps = lastJump(result.log, detail)
 	r.Message = detail.text(r.Message)
 	for i := range r.Decisions {

@@ -24,17 +24,20 @@ import (
 func (s *syncing) obtainByName(ctx context.Context, r revision.Revision, params catalog.Params) error {
 	p := s.pkg
 	st, err := p.ReadState()
-	if err != nil || st.IsReady(r) && p.CheckTree(r) == nil {
+	if err != nil || p.isUsable(st, r) {
 		return err
 	}
-	bucket, err := p.host.Open(ctx)
+	bucket, err := p.openBucket(ctx)
 	if err != nil {
 		return err
 	}
 	// What was blessed before is overruled by the jump, what is blessed later is
 	// not: so look now, while the bucket is at hand.
-	marker, err := bucket.Marker(ctx, p.Name)
+	marker, err := p.markerByHand(ctx, bucket, r)
 	if err != nil {
+		return err
+	}
+	if err := p.accept(ctx, st, marker); err != nil {
 		return err
 	}
 	if err := p.noteNewest(ctx, st, marker); err != nil {
@@ -46,11 +49,25 @@ func (s *syncing) obtainByName(ctx context.Context, r revision.Revision, params 
 	if err := s.DropStaged(ctx, []revision.Revision{r}); err != nil {
 		return err
 	}
-	err = s.obtain(ctx, source{bucket, marker}, r, params)
+	err = s.obtain(ctx, source{Catalog: bucket, marker: marker, unblessed: true}, r, params)
 	if errors.Is(err, errNotInBucket) {
 		return p.nowhere(r)
 	}
 	return err
+}
+
+// markerByHand reads the marker for a person who has chosen a revision. One that does not count is passed over, with a
+// warning: what the person asks for needs only the revision's own signature.
+func (p *pkg) markerByHand(ctx context.Context, bucket *catalog.Catalog, r revision.Revision) (catalog.Marker, error) {
+	marker, err := bucket.Marker(ctx, p.Name, r)
+	if err == nil {
+		err = p.judge(marker)
+	}
+	if _, distrusted := errors.AsType[*catalog.TrustError](err); distrusted {
+		p.host.warn("%s: %v", p.Name, err)
+		return catalog.Marker{Package: p.Name}, nil
+	}
+	return marker, err
 }
 
 // nowhere is the error of a revision that is neither here nor in the bucket.
@@ -64,6 +81,9 @@ var errNotInBucket = errors.New("it is not in the bucket")
 // obtain makes r ready, under the sync lock.
 func (s *syncing) obtain(ctx context.Context, from source, r revision.Revision, params catalog.Params) error {
 	var manifest catalog.Manifest
+	if err := s.forgetUnverified(ctx, r); err != nil {
+		return err
+	}
 	err := s.step(r, ftl.Fetch, func() (err error) {
 		manifest, err = s.fetch(ctx, from, r)
 		return err
@@ -72,8 +92,20 @@ func (s *syncing) obtain(ctx context.Context, from source, r revision.Revision, 
 		return fmt.Errorf("fetch %s: %w", r, err)
 	}
 	return s.step(r, ftl.Ready, func() error {
-		return s.makeReady(ctx, r, tree.Ready{File: !manifest.Form.Tree(), Manifest: manifest.Digest, Params: params})
+		return s.makeReady(ctx, r, tree.Ready{File: !manifest.Form.Tree(), Manifest: manifest.Digest, Signer: manifest.Signer.Fingerprint, Params: params})
 	})
+}
+
+// forgetUnverified forgets what was here under a name before it is fetched anew.
+func (s *syncing) forgetUnverified(ctx context.Context, r revision.Revision) error {
+	st, err := s.ReadState()
+	if err != nil {
+		return err
+	}
+	if _, apart := st.Unverified[r]; !apart {
+		return nil
+	}
+	return s.update(ctx, s.host.lockWait(), func(st *tree.State) { delete(st.Unverified, r) })
 }
 
 // step tells of a step when it begins and when it has ended.

@@ -17,13 +17,15 @@ type pkg struct {
 	kept
 	host *Host
 
-	postSync  sync.Mutex      // held while a post-sync runs
-	stoodBack bool            // sync has left the work to another one
-	rolling   *rolling        // the rollout that sync has found, nil where there is none
-	jumped    bool            // sync has come to the end of a jump
-	read      *reading        // what sync has read in the bucket, nil where it could not
-	inPlace   []tree.Leftover // of revisions that were removed, in their own places
-	unlogged  sync.Map        // the logs that could not be opened
+	postSync    sync.Mutex      // held while a post-sync runs
+	stoodBack   bool            // sync has left the work to another one
+	rolling     *rolling        // the rollout that sync has found, nil where there is none
+	jumped      bool            // sync has come to the end of a jump
+	distrust    error           // why what sync has found in the bucket does not count, nil where it does
+	unfetchable error           // why the manifest of a revision does not count
+	read        *reading        // what sync has read in the bucket, nil where it could not
+	inPlace     []tree.Leftover // of revisions that were removed, in their own places
+	unlogged    sync.Map        // the logs that could not be opened
 }
 
 func (h *Host) open(name revision.Package) *pkg {

@@ -19,7 +19,8 @@ type view struct {
 	links          tree.Links
 	jump           []revision.Revision // that a jump goes between
 	keep           int
-	removable      int // how many revisions may go
+	blessedOnly    bool // what is not blessed is not fetched
+	removable      int  // how many revisions may go
 }
 
 // plan is what sync has to do.
@@ -55,6 +56,9 @@ func decide(v view) plan {
 		}
 	}
 	for _, r := range slices.Backward(newest) {
+		if v.blessedOnly {
+			break
+		}
 		if v.active == (revision.Revision{}) || revision.Compare(r, v.active) > 0 {
 			wanted = append(wanted, r)
 		}

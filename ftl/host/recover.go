@@ -46,7 +46,7 @@ func (l *locked) takeUp(ctx context.Context) error {
 func (l *locked) usable(r revision.Revision) bool { return l.isUsable(l.State, r) }
 
 func (p *pkg) isUsable(st *tree.State, r revision.Revision) bool {
-	return st.IsReady(r) && p.CheckTree(r) == nil
+	return st.IsVerified(r, p.host.trusting()) && p.CheckTree(r) == nil
 }
 
 // recovering calls do, and says that a jump is not over, and is taken up.

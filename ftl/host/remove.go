@@ -192,6 +192,7 @@ func (l *locked) removeUnused(ctx context.Context, r revision.Revision, opts Rem
 		return false, err
 	}
 	delete(st.Ready, r)
+	delete(st.Unverified, r)
 	delete(st.Rejected, r)
 	for _, hook := range ftl.Hooks() {
 		st.Succeed(r, hook)

@@ -54,7 +54,7 @@ func (p *pkg) syncMeasured(ctx context.Context, open func() (*catalog.Catalog, e
 		if err != nil {
 			return nil, err
 		}
-		return &catalog.Catalog{Bucket: countingBucket{bucket, &delivered}}, nil
+		return &catalog.Catalog{Bucket: countingBucket{bucket, &delivered}, Trust: bucket.Trust}, nil
 	}, opts)
 	p.noteFailure(ctx, err)
 	if opts.Done == nil || p.stoodBack {
@@ -73,7 +73,8 @@ func (p *pkg) result(ctx context.Context, r Result) Result {
 	if err != nil {
 		return r
 	}
-	f.asked = true
+	f.asked, f.distrust = true, p.distrust
+	f.unfetchable = p.unfetchable
 	if _, unread := errors.AsType[*store.Error](r.Err); unread {
 		f.bucketErr = r.Err
 	} else if p.read != nil {

@@ -312,6 +312,9 @@ func (s *syncing) goBase(ctx context.Context, from source, to course) error {
 		if err != nil || l.State.Hold != nil || cur.Current == to.base || l.State.Jump != nil {
 			return err
 		}
+		if err := l.checkStart(to.base); err != nil {
+			return err
+		}
 		mark := tree.Mark{Serial: besideSerial, Revision: to.base}
 		if to.back {
 			mark = tree.MarkOf(l.rolling.entry)

@@ -51,7 +51,7 @@ func (f facts) status() ftl.Status {
 	newest, _ := f.newest()
 	s := ftl.Status{
 		Package: f.name, Condition: ftl.OK, Current: f.links.Current, Previous: f.links.Previous, Active: newest.Revision,
-		Since: ftl.At(f.flipped), LastSync: ftl.At(f.lastLook), Decisions: explain(f),
+		Since: ftl.At(f.flipped), LastSync: ftl.At(f.lastLook), Decisions: explain(f), Trust: f.verification(),
 	}
 	if f.retired() {
 		s.Active = revision.Revision{}

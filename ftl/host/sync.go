@@ -289,6 +289,9 @@ func (s *syncing) obtainWhenDue(ctx context.Context, from source, r revision.Rev
 		failed := s.update(ctx, s.host.lockWait(), func(st *tree.State) { st.Fail(r, ftl.Fetch, err, time.Now()) })
 		return ftl.Join(s.tellNewer(ctx, r, err), failed)
 	}
+	if _, distrusted := errors.AsType[*catalog.TrustError](err); distrusted {
+		return s.tellUnfetched(ctx, r, err)
+	}
 	if errors.Is(err, errNotInBucket) {
 		return ftl.Errorf(ftl.NotFound, "it was purged just now; the next sync does without it", "%w", err)
 	}
@@ -336,6 +339,11 @@ func (l *locked) followNewest(ctx context.Context, newest tree.Mark, params cata
 	next, err := moveOfSync(st, cur, newest, st.IsNews(newest.Revision, params), time.Now())
 	if err != nil {
 		return err
+	}
+	if next == startActive || next == beginJump {
+		if err := l.checkStart(newest.Revision); err != nil {
+			return err
+		}
 	}
 	switch next {
 	case startActive:

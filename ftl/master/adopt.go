@@ -164,7 +164,9 @@ func (m *Master) blessLegacy(ctx context.Context, marker catalog.Marker, date ti
 		entries[i].Serial = least - int64(i)
 	}
 	marker.Entries = entries[1:]
-	return m.writeMarker(ctx, marker, &entries[0])
+	unsigned := *m // nobody has looked at what was blessed before
+	unsigned.Signing, unsigned.Bucket = nil, &catalog.Catalog{Bucket: m.Bucket.Bucket}
+	return unsigned.writeMarker(ctx, marker, &entries[0])
 }
 
 // legacyEntries returns the entries of what was blessed, newest first. The previous one is left out

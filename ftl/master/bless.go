@@ -21,6 +21,8 @@ type JumpOptions struct {
 	// bucket has of r now, also where something else was blessed under that name.
 	Again bool
 	Note  string // kept in the marker
+	// Lasts is how long hosts that trust signatures follow the blessing; 0 is for ever.
+	Lasts time.Duration
 	// Above is a serial that hosts have seen. The new entry gets a greater one, so that they follow
 	// it; where the active entry has none, it is blessed again. 0 is none.
 	Above int64
@@ -55,7 +57,7 @@ func (m *Master) Jump(ctx context.Context, r revision.Revision, opts JumpOptions
 	if err := m.refuseUnsettled(ctx, marker, r, opts); err != nil {
 		return during(err, "bless %s", r)
 	}
-	entry := catalog.Entry{Revision: r, Kind: catalog.KindJump, Note: opts.Note, Serial: opts.Above + 1, Params: opts.Params}
+	entry := catalog.Entry{Revision: r, Kind: catalog.KindJump, Note: opts.Note, Serial: opts.Above + 1, Params: opts.Params, Expires: m.expiry(opts.Lasts)}
 	if active, blessed := marker.Active(); blessed && active.Revision == r {
 		if entry.Params == nil {
 			entry.Params = active.Params
@@ -189,7 +191,13 @@ func otherContent(r revision.Revision) error {
 // was read. When the condition fails, it may be by our own write, whose answer
 // was lost; the op in the marker tells.
 func (m *Master) writeMarker(ctx context.Context, marker catalog.Marker, entry *catalog.Entry) error {
-	text, err := marker.Add(entry)
+	if err := m.checkSigning(*entry); err != nil {
+		return err
+	}
+	text, err := marker.AddSigned(entry, m.Signing)
+	if err == nil && m.Signing != nil && m.Bucket.Trust != nil {
+		err = m.Bucket.Trust.CheckMarker(marker.Package, text)
+	}
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,8 @@ import (
 type Master struct {
 	Bucket *catalog.Catalog
 	By     string // user@host, for the marker and the manifests
+	// Signing is how revisions and blessings are signed; nil is not at all.
+	Signing *catalog.Signing
 
 	// DryRun makes Jump, JumpBack, Purge and Clean only tell what they would do,
 	// as steps that are planned.

@@ -76,7 +76,8 @@ func (m *Master) setBase(ctx context.Context, entry *catalog.Entry, marker catal
 		entry.Base, entry.BaseManifest = active.Base, active.BaseManifest
 	}
 	there, err := m.hasBase(ctx, *entry)
-	if !there || entry.Base == entry.Revision && !settled { // nothing to go back to
+	unbound := m.Signing != nil && entry.BaseManifest == (catalog.Digest{}) // an older ftl blessed it
+	if !there || unbound || entry.Base == entry.Revision && !settled {      // nothing to go back to
 		entry.Base, entry.BaseManifest = revision.Revision{}, catalog.Digest{}
 	}
 	return err
@@ -141,7 +142,7 @@ func (m *Master) halt(ctx context.Context, marker catalog.Marker, active catalog
 	if err != nil {
 		return during(err, "halt the rollout of %s", pkg)
 	}
-	if newest, _ := now.Active(); newest.Serial != marker.Entries[0].Serial {
+	if newest, _ := now.Active(); newest.Serial != active.Serial {
 		return ftl.Errorf(ftl.Refused, "look at it, then halt it if that is still right",
 			"somebody blessed %s meanwhile%s; that is not halted", newest.Revision, newest.Origin())
 	}

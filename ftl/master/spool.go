@@ -152,7 +152,10 @@ func (m *Master) upload(ctx context.Context, u *upload, after time.Time) (err er
 			return err
 		}
 		if !taken {
-			text := manifest.Encode(u.index)
+			text, err := m.signed(manifest.Revision, manifest.Encode(u.index))
+			if err != nil {
+				return errors.Join(err, m.Bucket.Delete(ctx, manifest.Archive))
+			}
 			taken, err = m.create(ctx, catalog.ManifestKey(manifest.Revision), bytes.NewReader(text), sha256.Sum256(text), manifest.Op)
 			if err != nil || !taken {
 				return err

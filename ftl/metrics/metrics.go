@@ -40,6 +40,8 @@ type Sample struct {
 	ExitCode int // of ftl, as if this had been the only package
 	Took     time.Duration
 	Bytes    int64
+	Trusts   bool // signatures are required
+	Refused  bool // what is in the bucket is not trusted
 	// JumpsSince counts the jumps that have ended since a time: those that went well and those that
 	// failed, of which some were rejections. Nil counts none.
 	JumpsSince func(time.Time) (well, failed, rejected int)
@@ -232,6 +234,19 @@ var families = []family{
 				s.State = ftl.Condition(line.text)
 			}
 		},
+	},
+	{
+		name: "ftl_trust_refused", kind: "gauge", help: "1 where what is in the bucket is not signed by somebody who is trusted; absent where nobody looks.",
+		series: func(s Sample) []series {
+			switch {
+			case !s.Trusts:
+				return nil
+			case s.Refused:
+				return one(1)
+			}
+			return one(0)
+		},
+		read: func(s *Sample, line series) { s.Trusts, s.Refused = true, line.value == 1 },
 	},
 	gauge("ftl_package_behind_seconds", "How long another revision than the current one is blessed; 0 where none is.",
 		func(s Sample) float64 { return s.behind.Seconds() },

@@ -18,6 +18,12 @@ type State struct {
 	Format int `json:"format"`
 	// Ready are the revisions that can be jumped to.
 	Ready map[revision.Revision]Ready `json:"ready"`
+	// Unverified are the revisions that would be ready, were they signed by somebody who is trusted.
+	Unverified map[revision.Revision]Ready `json:"unverified,omitempty"`
+	// Distrusted is what was found in the bucket, and told, that does not count; zero where there is nothing.
+	Distrusted catalog.Digest `json:"distrusted,omitzero"`
+	// LookAgain is when what is trusted may change by time alone; zero is never.
+	LookAgain time.Time `json:"lookAgain,omitzero"`
 	// Seen is the newest marker entry that was read, Acted the newest one that
 	// is done with: flipped to, or already current, or overruled by hand.
 	Seen  Mark `json:"seen"`
@@ -71,6 +77,8 @@ type Ready struct {
 	Params catalog.Params `json:"params,omitempty"`
 	// Manifest is the digest of the manifest that it was made of; zero where an older ftl made it.
 	Manifest catalog.Digest `json:"manifest,omitzero"`
+	// Signer is the fingerprint of the key that has signed that; "" where nobody looked.
+	Signer string `json:"signer,omitempty"`
 }
 
 // Rejection says why a revision was left again.
@@ -94,7 +102,7 @@ func sortRevisions(revisions []revision.Revision) { slices.SortFunc(revisions, r
 
 // AtRest reports whether a package waits for nothing: no jump, no entry that is not done with, no try that is due.
 func (s *State) AtRest(now time.Time) bool {
-	if !s.Looked || s.Jump != nil || s.Removed || s.HasOutput || s.Hold == nil && s.Seen.After(s.Acted) {
+	if !s.Looked || s.Jump != nil || s.Removed || s.HasOutput || s.isOverdue(now) || s.Hold == nil && s.Seen.After(s.Acted) {
 		return false
 	}
 	for _, f := range s.Failures {
