@@ -121,9 +121,10 @@ func TestREADMEFirstDeploy(t *testing.T) {
 	})
 }
 
+// Its chapter on fleets goes on where the first deploy ends.
 func firstDeploy(t *testing.T, kind string, env []string) {
-	parts := blocks(t, "sh deploy", "sh deploy "+kind)
-	if len(parts) < 7 {
+	parts := blocks(t, "sh deploy", "sh deploy "+kind, "sh fleet")
+	if len(parts) < 10 {
 		t.Fatalf("the README has %d blocks of a first deploy", len(parts))
 	}
 	home := t.TempDir()

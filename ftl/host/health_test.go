@@ -186,3 +186,20 @@ func TestSlotThatWasLost(t *testing.T) {
 		}
 	}
 }
+
+// A host that does not know whether it has got a slot, as the answer was lost, or as it died, has it at its next sync.
+func TestSlotWhoseAnswerWasLost(t *testing.T) {
+	w := rollOut(t, 2, map[string]string{"check": "true"}, rollout.Options{Soak: time.Millisecond, AtOnce: rollout.Amount{Count: 1}})
+	w.bucket.unanswered.Store(true)
+	if err := w.hosts[0].Sync(t.Context(), nil, host.SyncOptions{Cron: true}); err == nil {
+		t.Error("nothing is said of the slot that could not be taken")
+	}
+	w.bucket.unanswered.Store(false)
+	if got := w.current(w.hosts[0], "tool"); got != w.old.ID() {
+		t.Errorf("without knowing, it runs %s", got)
+	}
+	w.sync(w.hosts[0])
+	if got := w.current(w.hosts[0], "tool"); got != w.new.ID() {
+		t.Errorf("at its next sync it runs %s, want %s", got, w.new.ID())
+	}
+}

@@ -28,6 +28,7 @@ type counted struct {
 	store.Bucket
 	reads, lists, writes atomic.Int64
 	denied, unlisted     atomic.Bool // writes, and listings of votes
+	unanswered           atomic.Bool // what is written to a slot is written, and the answer is lost
 }
 
 func (c *counted) Get(ctx context.Context, key string, opts store.GetOptions) (io.ReadCloser, store.Object, error) {
@@ -48,7 +49,11 @@ func (c *counted) Put(ctx context.Context, key string, body io.ReadSeeker, opts 
 	if c.denied.Load() {
 		return store.Object{}, &store.Error{Op: "put", Key: key, Err: errors.New("access denied")}
 	}
-	return c.Bucket.Put(ctx, key, body, opts)
+	object, err := c.Bucket.Put(ctx, key, body, opts)
+	if err == nil && c.unanswered.Load() && strings.HasPrefix(key, "_ftl/slots/") {
+		return store.Object{}, &store.Error{Op: "put", Key: key, Err: errors.New("connection reset")}
+	}
+	return object, err
 }
 
 // fleetOf is a bucket with an operator, and a host.

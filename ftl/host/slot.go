@@ -35,15 +35,21 @@ func (l *locked) takeSlot(ctx context.Context) error {
 		if slot.Host != (catalog.Node{}) && now.Before(slot.Until) && !older {
 			continue
 		}
-		_, err = l.rolling.bucket.Take(ctx, l.Name, slot, node, entry.Serial, now.Add(l.lease()))
-		if errors.Is(err, catalog.ErrSlotTaken) {
-			continue
-		}
-		if err != nil {
+		// The state says so before it is taken: a host that dies in between knows its slot again.
+		part.Slot = number
+		if err := l.WriteState(); err != nil {
 			return err
 		}
-		part.Slot = number
-		return l.WriteState()
+		_, err = l.rolling.bucket.Take(ctx, l.Name, slot, node, entry.Serial, now.Add(l.lease()))
+		if !errors.Is(err, catalog.ErrSlotTaken) {
+			return err
+		}
+	}
+	if part.Slot != 0 {
+		part.Slot = 0
+		if err := l.WriteState(); err != nil {
+			return err
+		}
 	}
 	return errNotYet
 }
