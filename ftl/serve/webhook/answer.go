@@ -136,7 +136,7 @@ func (s *stream) write(value any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	control := http.NewResponseController(s.writer)
-	_ = control.SetWriteDeadline(time.Now().Add(usualPauses.body)) // who does not read is not waited for
+	_ = control.SetWriteDeadline(time.Now().Add(sendTime)) // who does not read is not waited for
 	_ = s.encoder.Encode(value)
 	_ = control.Flush()
 }

@@ -268,7 +268,7 @@ func (h *Hook) hosts(ctx context.Context) ([]fleet.Host, time.Time, error) {
 	if h.Hosts != nil {
 		return h.Hosts(ctx)
 	}
-	h.mu.Lock() // a fleet is for one at a time
-	defer h.mu.Unlock()
+	h.reading.Lock() // a fleet is for one at a time
+	defer h.reading.Unlock()
 	return h.fleet.Read(ctx)
 }

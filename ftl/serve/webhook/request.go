@@ -88,7 +88,7 @@ func requiredOf(known map[string]bool) (names []string) {
 // decoder takes "Package" for "package".
 func parseObject(body []byte) (map[string]json.RawMessage, error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
-	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+	if begin, err := decoder.Token(); err != nil || begin != json.Delim('{') {
 		return nil, errNotOneJSON
 	}
 	fields := make(map[string]json.RawMessage)

@@ -36,8 +36,9 @@ const (
 	MaxWaiters  = 32 // requests that wait for hosts, at the same time
 	DefaultWait = 900 * time.Second
 
-	blessTime = time.Minute     // to bless, also where the sender has gone
-	tolerance = 5 * time.Minute // between our clock and the sender's
+	sendTime  = 10 * time.Second // to take an answer
+	blessTime = time.Minute      // to bless, also where the sender has gone
+	tolerance = 5 * time.Minute  // between our clock and the sender's
 )
 
 // Config is what a Hook is made of. Bucket, Guard and Master are required.
@@ -68,10 +69,11 @@ type Hook struct {
 	waiters  chan struct{}
 	pauses   pauses
 
-	mu    sync.Mutex
-	turns map[revision.Package]chan struct{} // of whoever blesses
-	fleet fleet.Fleet
-	swept time.Time // when seen objects were looked through
+	mu      sync.Mutex
+	turns   map[revision.Package]chan struct{} // of whoever blesses
+	reading sync.Mutex                         // of the reports
+	fleet   fleet.Fleet
+	swept   time.Time // when seen objects were looked through
 }
 
 // New returns a hook.
@@ -247,7 +249,12 @@ func (h *Hook) answer(w http.ResponseWriter, r *http.Request, res result) {
 		}
 	}
 	h.log(r, res.who, res.request, res.problem)
+	// Who does not read the answer is not waited for. The connection may be used again after it.
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(sendTime))
 	out.send(res)
+	_ = control.Flush()
+	_ = control.SetWriteDeadline(time.Time{})
 }
 
 // verdict takes what waiting came to.
