@@ -153,20 +153,27 @@ func viewPackage(hosts []Host, b Blessing) Package {
 	return p
 }
 
-// silent is the condition of a host that was not heard from.
-const silent ftl.Condition = "silent"
+// Silent is the condition of every package of a host that was not heard from. Only readers have it.
+const Silent ftl.Condition = "silent"
 
-// count adds a host to the counts, and returns its condition. One that says it is well, of another entry than the newest,
-// has not heard of that yet.
-func (p *Package) count(h Host, report catalog.PackageReport) ftl.Condition {
-	condition := report.Condition
-	if condition == ftl.OK && p.Blessed != (revision.Revision{}) && report.Current != p.Blessed {
-		condition = ftl.Behind
-	}
+// Condition returns how a package of the host stands to what is blessed. A host that says it is well, of another revision
+// than the blessed one, has not heard of that yet.
+func (h Host) Condition(report catalog.PackageReport, blessed revision.Revision) ftl.Condition {
 	switch {
 	case h.Silent:
+		return Silent
+	case report.Condition == ftl.OK && blessed != (revision.Revision{}) && report.Current != blessed:
+		return ftl.Behind
+	}
+	return report.Condition
+}
+
+// count adds a host to the counts, and returns its condition.
+func (p *Package) count(h Host, report catalog.PackageReport) ftl.Condition {
+	condition := h.Condition(report, p.Blessed)
+	switch {
+	case condition == Silent:
 		p.Counts.Silent++
-		return silent
 	case condition.Converged():
 		p.On++
 	case condition == ftl.Held:
@@ -185,7 +192,7 @@ func addProblem(problems map[string]*Problem, condition ftl.Condition, h Host, r
 	reason := Reason(report.Message)
 	since := report.Since
 	output := printed(report)
-	if condition == silent {
+	if condition == Silent {
 		reason, output, since = "not heard from", "", ftl.At(h.At)
 	}
 	key := string(condition) + "\n" + reason + "\n" + Reason(output)
@@ -232,7 +239,7 @@ func Reason(message string) string {
 
 // severity orders conditions, the worst highest.
 func severity(c ftl.Condition) int {
-	return slices.Index([]ftl.Condition{ftl.OK, ftl.Retired, ftl.Held, ftl.Pending, ftl.Behind, silent, ftl.Rejected, ftl.Failed, ftl.Inconsistent}, c)
+	return slices.Index([]ftl.Condition{ftl.OK, ftl.Retired, ftl.Held, ftl.Pending, ftl.Behind, Silent, ftl.Rejected, ftl.Failed, ftl.Inconsistent}, c)
 }
 
 func (p Package) severity() int {

@@ -1,0 +1,167 @@
+// Package serve shows a fleet in a browser, as far as the bucket tells of it, and does there what the commands do.
+//
+// One goroutine reads the bucket, for all viewers, and makes a [Snapshot] of it, which nobody changes. A page is a pure
+// function of a snapshot and a URL: it is a list of fragments, each of which is HTML under an id. A browser that runs
+// JavaScript follows a stream of the fragments that have changed; one that does not loads the page again. The same models
+// are what the API tells.
+//
+// Serve only ever writes to the bucket, by the same code as the commands, and runs no hooks.
+package serve
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/rhettg/ftl/ftl/catalog"
+	"github.com/rhettg/ftl/ftl/master"
+	"github.com/rhettg/ftl/revision"
+)
+
+// Config is what a server is made of. Bucket is required.
+type Config struct {
+	Bucket  *catalog.Catalog
+	Name    string   // of the bucket, for people
+	Version string   // of ftl
+	URL     *url.URL // where people reach it, with the path before all of its own; nil is http://localhost
+
+	// Who tells who sends a request. An error says why that is nobody; it ends with 401. Nil: everybody may look, and nobody
+	// may act.
+	Who func(*http.Request) (Person, error)
+	// Master returns who writes the bucket in the name of somebody; nil: nobody may act.
+	Master func(by string) *master.Master
+	// ReadOnly is why nobody may act here, for people; "" where those may whom Who lets.
+	ReadOnly string
+	// Verified is set where the bucket's signatures are verified before anything of it is shown.
+	Verified bool
+
+	// Pages are handlers for browsers, such as a login, by their patterns without the path of URL. A form of another site does
+	// not reach them.
+	Pages map[string]http.Handler
+	// Machines are handlers for programs, such as a webhook. No cookie may give rights there.
+	Machines map[string]http.Handler
+
+	Log *slog.Logger // nil: none
+	// Ping is how often a stream says that it is alive; 0 is 10 seconds. Proxies cut what is silent for longer than 30.
+	Ping time.Duration
+}
+
+// Person is whoever sends a request. The zero value is nobody in particular, who may do nothing.
+type Person struct {
+	Name  string // for people; "" for nobody in particular
+	By    string // in the marker
+	Looks bool   // may see the fleet
+	// Output is set where also what hooks have printed may be seen.
+	Output bool
+	// May tells whether the person may do something with a package; nil: nothing.
+	May func(act Act, pkg revision.Package) bool
+}
+
+func (p Person) may(act Act, pkg revision.Package) bool { return p.May != nil && p.May(act, pkg) }
+
+// Server shows a bucket. Run reads it, and Handler answers requests.
+type Server struct {
+	config Config
+	base   string // the path before all of its own, without the slash at the end
+	feed   *feed
+	render *renderer
+	shared *shared
+	ping   time.Duration // how often a stream says that it is alive
+	log    *slog.Logger
+	done   chan struct{} // closed when streams are to end
+}
+
+// New returns a server.
+func New(config Config) (*Server, error) {
+	if config.Bucket == nil {
+		return nil, errors.New("serve needs a bucket")
+	}
+	s := &Server{config: config, feed: newFeed(), log: config.Log, done: make(chan struct{})}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if config.URL != nil {
+		s.base = strings.TrimRight(config.URL.EscapedPath(), "/")
+	}
+	s.render, s.shared, s.ping = newRenderer(s.base), &shared{}, cmp.Or(config.Ping, 10*time.Second)
+	return s, nil
+}
+
+// Latest returns the latest snapshot, nil before the first one, and a channel that is closed when there is another one.
+func (s *Server) Latest() (*Snapshot, <-chan struct{}) { return s.feed.get() }
+
+// Look asks for the bucket to be read now, without waiting for it.
+func (s *Server) Look() { s.feed.look() }
+
+// peek is how often it is looked, while somebody watches, whether a command has changed the bucket.
+const peek = 2 * time.Second
+
+// Run reads the bucket until the context ends. A failure to read it ends nothing: it is shown, and the next try comes.
+func (s *Server) Run(ctx context.Context) error {
+	p := newPoller(s.config.Bucket)
+	var failing time.Time
+	for {
+		snapshot, err := p.poll(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			if failing.IsZero() {
+				failing = time.Now()
+				s.log.Warn("the bucket can't be read", "error", err.Error())
+			}
+			snapshot = s.failed(p, err, failing)
+		case !failing.IsZero():
+			failing = time.Time{}
+			s.log.Info("the bucket can be read again")
+		}
+		s.feed.put(snapshot)
+		if err := s.pause(ctx, p, snapshot); err != nil {
+			return err
+		}
+	}
+}
+
+// failed is the latest snapshot, with why there is no newer one.
+func (s *Server) failed(p *poller, err error, since time.Time) *Snapshot {
+	old, _ := s.feed.get()
+	if old == nil {
+		old = &Snapshot{}
+	}
+	snapshot := *old
+	p.count++
+	snapshot.ID = p.id()
+	snapshot.Failure, snapshot.FailingSince = err.Error(), since
+	return &snapshot
+}
+
+// pause waits until the bucket is to be read again.
+func (s *Server) pause(ctx context.Context, p *poller, snapshot *Snapshot) error {
+	began := time.Now()
+	ticker := time.NewTicker(peek)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-s.feed.wake:
+			return nil
+		case <-ticker.C:
+		}
+		watched := s.feed.watched()
+		if time.Since(began) >= interval(snapshot, watched) {
+			return nil
+		}
+		if watched && snapshot.Failure == "" && p.changed(ctx) {
+			return nil
+		}
+	}
+}
+
+// EndStreams ends all streams, for a server that is to stop: they would never end by themselves. It is called once.
+func (s *Server) EndStreams() { close(s.done) }
