@@ -141,6 +141,9 @@ func (m *Master) blessable(ctx context.Context, entry *catalog.Entry) (catalog.M
 
 func (m *Master) blessAnew(ctx context.Context, marker catalog.Marker, entry catalog.Entry) error {
 	manifest, date, err := m.blessable(ctx, &entry)
+	if err == nil {
+		err = m.confirm(marker, entry)
+	}
 	if err != nil || m.DryRun {
 		return err
 	}

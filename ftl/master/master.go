@@ -28,6 +28,10 @@ type Master struct {
 	// as steps that are planned.
 	DryRun bool
 
+	// Confirm is shown each entry that is to be blessed, and the marker that it is added to; an error keeps it from being
+	// written. Halt shows the entry whose rollout it halts. A dry run asks, too. Nil: nobody has to confirm.
+	Confirm func(catalog.Marker, catalog.Entry) error
+
 	Report func(ftl.Event)                  // nil: nobody listens
 	Warn   func(format string, args ...any) // nil: nobody listens
 
@@ -56,6 +60,14 @@ func (m *Master) prepare(ctx context.Context, pkg revision.Package) (marker cata
 		return err
 	})
 	return marker, group.Wait()
+}
+
+// confirm asks whether an entry is the one that is meant.
+func (m *Master) confirm(marker catalog.Marker, entry catalog.Entry) error {
+	if m.Confirm == nil {
+		return nil
+	}
+	return m.Confirm(marker, entry)
 }
 
 func newOp() string { return strings.ToLower(rand.Text()[:16]) }

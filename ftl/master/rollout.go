@@ -123,6 +123,9 @@ func (m *Master) Halt(ctx context.Context, pkg revision.Package) error {
 	if err != nil {
 		return during(err, "halt the rollout of %s", pkg)
 	}
+	if err := m.confirm(marker, active); err != nil {
+		return during(err, "halt the rollout of %s", pkg)
+	}
 	task := m.begin(ftl.Event{Package: pkg, Revision: active.Revision, Step: ftl.Halt})
 	if !m.DryRun {
 		err = m.halt(ctx, marker, active)
