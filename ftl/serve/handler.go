@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -32,6 +33,8 @@ func (s *Server) Handler() http.Handler {
 		pages.Handle(pattern, s.showing(page))
 	}
 	pages.HandleFunc("GET /events", s.events)
+	pages.HandleFunc("GET /p/{package}/do/{act}", s.confirmPage)
+	pages.HandleFunc("POST /p/{package}/do/{act}", s.act)
 	for pattern, handler := range s.config.Pages {
 		pages.Handle(pattern, handler)
 	}
@@ -50,6 +53,8 @@ func (s *Server) Handler() http.Handler {
 	for pattern, handler := range s.config.Machines {
 		all.Handle(pattern, handler)
 	}
+	s.addAPI(all)
+	all.HandleFunc("GET /metrics", s.metrics)
 	all.Handle("/", protection.Handler(pages))
 	return s.guarded(http.StripPrefix(s.base, all))
 }
@@ -69,9 +74,31 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 			http.Error(w, "this server does not have that name; FTL_SERVE_URL says which one it has", http.StatusMisdirectedRequest)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = &promptBody{ReadCloser: http.MaxBytesReader(w, r.Body, maxBody), control: http.NewResponseController(w)}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// bodyLimit is how long a body may take to come.
+const bodyLimit = 20 * time.Second
+
+// A promptBody is one that has to come in time. The limit is that of the body alone: an answer may take longer.
+type promptBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+	begun   bool
+}
+
+func (b *promptBody) Read(into []byte) (int, error) {
+	if !b.begun {
+		b.begun = true
+		_ = b.control.SetReadDeadline(time.Now().Add(bodyLimit)) // what has no connection, as in a test, is prompt
+	}
+	n, err := b.ReadCloser.Read(into)
+	if err != nil {
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
 
 // isHere reports whether a host of a request is this server: a loopback address, or the one of its URL.

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/rhettg/ftl/ftl/catalog"
-	"github.com/rhettg/ftl/ftl/fleet"
 	"github.com/rhettg/ftl/revision"
 )
 
@@ -104,7 +103,7 @@ func (v view) revisions(pkg *Package) []revisionRow {
 	for _, listed := range pkg.Revisions[:min(len(pkg.Revisions), maxRevisions)] {
 		row := revisionRow{
 			Listed: listed, When: v.when(listed.At.Time), Packed: size(listed.Size), Tree: size(listed.Unpacked), Commit: commitOf(listed.Labels),
-			Hosts: running[listed.Revision], Command: command("jump", "--master", listed.Revision.String()),
+			Hosts: running[listed.Revision], Command: order{Act: Bless, Revision: listed.Revision}.command(),
 			HostsLink: "/h?" + url.Values{"package": {pkg.Package.String()}, "text": {listed.Revision.ID()}}.Encode(),
 		}
 		for name, value := range listed.Labels {
@@ -137,11 +136,4 @@ func size(bytes int64) string {
 		return fmt.Sprintf("%.0f %s", value, unit)
 	}
 	return fmt.Sprintf("%.1f %s", value, unit)
-}
-
-// fleetPackage is a package with all that is known of it, for programs.
-type fleetPackage struct {
-	fleet.Package
-	History   []catalog.Entry  `json:"history"`   // the newest first
-	Revisions []catalog.Listed `json:"revisions"` // likewise
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-//go:embed templates static
+//go:embed templates static openapi.json
 var files embed.FS
 
 // A pageFunc makes a page of a snapshot and a URL. What is not there is a *missing.
@@ -48,7 +48,8 @@ func (f fragment) Class() string { return f.template }
 type view struct {
 	*Snapshot
 	person   Person
-	readOnly string
+	readOnly string // why nobody may act
+	noKey    string // why nobody may bless
 	query    url.Values
 	path     func(name string) string // a part of the path
 }
@@ -59,7 +60,7 @@ type missing struct{ what string }
 func (m *missing) Error() string { return m.what }
 
 func (s *Server) view(snapshot *Snapshot, person Person, r *http.Request) view {
-	return view{Snapshot: snapshot, person: person, readOnly: s.config.ReadOnly, query: r.URL.Query(), path: r.PathValue}
+	return view{Snapshot: snapshot, person: person, readOnly: s.readOnly(), noKey: s.config.NoKey, query: r.URL.Query(), path: r.PathValue}
 }
 
 // wanted returns the package that the path names.

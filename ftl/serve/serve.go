@@ -37,6 +37,10 @@ type Config struct {
 	Master func(by string) *master.Master
 	// ReadOnly is why nobody may act here, for people; "" where those may whom Who lets.
 	ReadOnly string
+	// NoKey is why nothing can be blessed here, such as that hosts want signatures and there is no key; "" where it can. A
+	// rollout can be halted all the same.
+	NoKey string
+	Waves string // that the operator's blessings usually have, as --rollout has them
 	// Verified is set where the bucket's signatures are verified before anything of it is shown.
 	Verified bool
 
@@ -90,6 +94,14 @@ func New(config Config) (*Server, error) {
 	}
 	s.render, s.shared, s.ping = newRenderer(s.base), &shared{}, cmp.Or(config.Ping, 10*time.Second)
 	return s, nil
+}
+
+// readOnly returns why nobody may act here, "" where those may who have the right.
+func (s *Server) readOnly() string {
+	if s.config.Master == nil && s.config.ReadOnly == "" {
+		return "this server only shows"
+	}
+	return s.config.ReadOnly
 }
 
 // Latest returns the latest snapshot, nil before the first one, and a channel that is closed when there is another one.
