@@ -24,6 +24,7 @@ var otherNames = map[string][]string{
 	"remove":    {"rm", "delete", "uninstall"},
 	"clean":     {"gc", "prune"},
 	"env":       {"config", "settings"},
+	"serve":     {"web", "dashboard", "ui", "server"},
 }
 
 // addCommands adds the commands in groups, first what everybody needs.
@@ -41,7 +42,7 @@ func (p *Program) addCommands(root *cobra.Command) {
 	}
 	add("Everyday", p.newSpool(), p.newSync(), p.newJump(), p.newJumpBack(), p.newList(), p.newStatus())
 	add("One host", p.newSubscribe(), p.newWhy(), p.newLog(), p.newHold(), p.newUnhold(), p.newRemove(), p.newClean(), p.newHook())
-	add("The fleet", p.newDeploy(), p.newRollout(), p.newToken())
+	add("The fleet", p.newDeploy(), p.newRollout(), p.newServe(), p.newToken())
 	add("Trust", p.newSign(), p.newVerify(), p.newRenew())
 	add("The bucket", p.newDiff(), p.newPurge(), p.newRetire(), p.newAdopt(), p.newCheck())
 	env := p.newEnv() // last, as it has the flags of all others

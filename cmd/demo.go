@@ -11,10 +11,15 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/rhettg/ftl/ftl/serve"
 )
 
 func (p *Program) newDemo() *cobra.Command {
-	var keep bool
+	var (
+		keep   bool
+		serves string
+	)
 	command := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the whole life of a package in a temporary directory",
@@ -22,16 +27,25 @@ func (p *Program) newDemo() *cobra.Command {
 temporary directory, and takes the package through its life: a deploy, a revision that
 does not pass its check on one host, how that is found out, and the way back. Each
 command is shown as you would type it, with what it really prints. It needs nothing but
-this program.`,
+this program.
+
+With --serve it shows "ftl serve" instead, with 30 simulated hosts and a rollout that
+some of them halt, until you end it.`,
 		Example: `  ftl demo
+  ftl demo --serve     # then open http://127.0.0.1:8300
   ftl demo --keep      # and leave the directory to play with`,
 		Args:        none,
 		Annotations: map[string]string{needsNoEnvironment: "", printsText: ""},
 		RunE: func(command *cobra.Command, _ []string) error {
+			if command.Flags().Changed("serve") {
+				return p.serveDemo(command.Context(), serves)
+			}
 			return p.demo(command.Context(), keep)
 		},
 	}
 	command.Flags().BoolVar(&keep, "keep", false, "leave the directory behind")
+	command.Flags().StringVar(&serves, "serve", "", "show a simulated fleet in a browser, at this address (127.0.0.1:8300)")
+	command.Flags().Lookup("serve").NoOptDefVal = serve.DefaultAddress
 	return command
 }
 

@@ -3,6 +3,7 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,8 +42,9 @@ type settings struct {
 	serveState string // the directory of ftl serve
 
 	trust    trustSettings
-	signs    bool // the command can sign
-	hasSides bool // the command has the flag --master
+	signs    bool     // the command can sign
+	hasSides bool     // the command has the flag --master
+	serveURL *url.URL // nil for none
 
 	every    time.Duration // --every; 0 is once
 	onMaster bool          // --master

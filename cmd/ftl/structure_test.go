@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 	},
 
 	// Whoever acts. None of them knows another, but for serve, which does what the commands do.
-	"ftl/serve":  {"ftl", "ftl/master", "ftl/fleet", "ftl/catalog", "ftl/rollout", "ftl/trust", "ftl/durable", "revision", "store"},
+	"ftl/serve":  {"ftl", "ftl/serve/access", "ftl/master", "ftl/fleet", "ftl/catalog", "ftl/rollout", "ftl/trust", "ftl/durable", "revision", "store"},
 	"ftl/master": {"ftl", "ftl/catalog", "ftl/rollout", "ftl/trust", "ftl/archive", "ftl/counting", "revision", "store", "hooks"},
 	"ftl/host": {
 		"ftl", "ftl/host/tree", "ftl/catalog", "ftl/rollout", "ftl/trust", "ftl/archive", "ftl/durable", "ftl/strictmodes",

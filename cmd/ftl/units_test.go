@@ -13,7 +13,7 @@ var packaging = filepath.Join(repository, "testdata", "package")
 
 func TestReferenceUnits(t *testing.T) {
 	for info, file := range map[string]string{
-		"ini service": "ftl-sync.service", "ini timer": "ftl-sync.timer", "ini agent": "ftl-agent.service", "crontab": "crontab",
+		"ini service": "ftl-sync.service", "ini timer": "ftl-sync.timer", "ini agent": "ftl-agent.service", "ini serve": "ftl-serve.service", "crontab": "crontab",
 	} {
 		text, err := os.ReadFile(filepath.Join(packaging, file))
 		if err != nil {
@@ -34,7 +34,7 @@ func TestUnitsVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	for _, name := range []string{"ftl-sync.service", "ftl-sync.timer", "ftl-agent.service"} {
+	for _, name := range []string{"ftl-sync.service", "ftl-sync.timer", "ftl-agent.service", "ftl-serve.service"} {
 		text, err := os.ReadFile(filepath.Join(packaging, name))
 		if err != nil {
 			t.Fatal(err)
@@ -45,9 +45,9 @@ func TestUnitsVerify(t *testing.T) {
 		}
 	}
 	verify := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no",
-		filepath.Join(dir, "ftl-sync.service"), filepath.Join(dir, "ftl-sync.timer"), filepath.Join(dir, "ftl-agent.service"))
+		filepath.Join(dir, "ftl-sync.service"), filepath.Join(dir, "ftl-sync.timer"), filepath.Join(dir, "ftl-agent.service"), filepath.Join(dir, "ftl-serve.service"))
 	out, err := verify.CombinedOutput()
-	if err != nil || strings.Contains(string(out), dir) || strings.Contains(string(out), "ftl-sync") || strings.Contains(string(out), "ftl-agent") {
+	if err != nil || strings.Contains(string(out), dir) || strings.Contains(string(out), "ftl-sync") || strings.Contains(string(out), "ftl-agent") || strings.Contains(string(out), "ftl-serve") {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 }

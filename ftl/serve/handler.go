@@ -35,6 +35,11 @@ func (s *Server) Handler() http.Handler {
 	pages.HandleFunc("GET /events", s.events)
 	pages.HandleFunc("GET /p/{package}/do/{act}", s.confirmPage)
 	pages.HandleFunc("POST /p/{package}/do/{act}", s.act)
+	if s.door != nil {
+		pages.HandleFunc("GET /login", s.loginPage)
+		pages.HandleFunc("POST /login", s.logIn)
+		pages.HandleFunc("POST /logout", s.logOut)
+	}
 	for pattern, handler := range s.config.Pages {
 		pages.Handle(pattern, handler)
 	}
@@ -56,7 +61,7 @@ func (s *Server) Handler() http.Handler {
 	s.addAPI(all)
 	all.HandleFunc("GET /metrics", s.metrics)
 	all.Handle("/", protection.Handler(pages))
-	return s.guarded(http.StripPrefix(s.base, all))
+	return s.config.Proxy.Believe(s.guarded(http.StripPrefix(s.base, all)))
 }
 
 // guarded sets what holds for every answer, and refuses requests for another host than this one: a page of a name that is

@@ -41,10 +41,7 @@ type hostHead struct {
 }
 
 func (v view) hostHead(h fleet.Host) hostHead {
-	head := hostHead{Host: h, Mark: v.markOfHost(h), Heard: v.when(h.At), Link: "/h/" + url.PathEscape(h.Node.String()), Overlong: h.Cut}
-	if labels := labelText(h.Labels); labels != "" {
-		head.Labels = strings.Split(labels, ", ")
-	}
+	head := hostHead{Host: h, Labels: labelWords(h.Labels), Mark: v.markOfHost(h), Heard: v.when(h.At), Link: "/h/" + url.PathEscape(h.Node.String()), Overlong: h.Cut}
 	if h.Every > 0 {
 		head.Every = seconds(time.Duration(h.Every))
 	}

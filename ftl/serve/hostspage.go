@@ -58,7 +58,7 @@ type hostRow struct {
 	Packages []chip
 	Heard    moment
 	Version  string
-	Labels   string
+	Labels   []string
 	Message  string
 	Twin     bool
 }
@@ -234,7 +234,7 @@ func (v view) with(name, value string) string {
 func (v view) hostRow(h marked, only revision.Package) hostRow {
 	row := hostRow{
 		hostLink: hostLink{h.Name(), "/h/" + url.PathEscape(h.Node.String())}, Mark: h.mark, Heard: v.when(h.At), Version: h.Version,
-		Labels: labelText(h.Labels), Message: h.Broken, Twin: h.Twin,
+		Labels: labelWords(h.Labels), Message: h.Broken, Twin: h.Twin,
 	}
 	for _, p := range h.Packages {
 		if only != (revision.Package{}) && p.Package != only {
@@ -249,14 +249,14 @@ func (v view) hostRow(h marked, only revision.Package) hostRow {
 	return row
 }
 
-// labelText is the labels as FTL_LABELS has them.
-func labelText(labels map[string]string) string {
+// labelWords are the labels as FTL_LABELS has them.
+func labelWords(labels map[string]string) []string {
 	var words []string
 	for name, value := range labels {
 		words = append(words, name+"="+value)
 	}
 	slices.Sort(words)
-	return strings.Join(words, ", ")
+	return words
 }
 
 // seconds says how long something took.

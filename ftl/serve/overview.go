@@ -118,9 +118,13 @@ func (v view) packageTroubles(p fleet.Package) []trouble {
 		})
 	}
 	if p.Counts.Waiting > 0 {
-		all = append(all, trouble{
+		working := trouble{
 			"work", "…", "In progress", fmt.Sprintf("%d of %s run %s; %d to go", p.On, hostCount(p.Hosts), p.Blessed, p.Counts.Waiting), "", p.Package, link, rankWorking,
-		})
+		}
+		if p.Rollout != nil && !p.Rollout.Halted.IsZero() {
+			working.Word, working.Text = "Waiting", fmt.Sprintf("%d of %s run %s; %d keep what they have", p.On, hostCount(p.Hosts), p.Blessed, p.Counts.Waiting)
+		}
+		all = append(all, working)
 	}
 	return all
 }

@@ -133,9 +133,8 @@ type layout struct {
 }
 
 func (s *Server) layout(snapshot *Snapshot, person Person, r *http.Request, shown page) layout {
-	_, login := s.config.Pages["GET /login"]
 	l := layout{
-		page: shown, Bucket: s.config.Name, Version: s.config.Version, Person: person, Login: login, Self: r.URL.RequestURI(), Live: snapshot != nil,
+		page: shown, Bucket: s.config.Name, Version: s.config.Version, Person: person, Login: s.door != nil, Self: r.URL.RequestURI(), Live: snapshot != nil,
 	}
 	if snapshot != nil {
 		l.Snapshot, l.Ping = snapshot.ID, s.ping.Seconds()
@@ -254,13 +253,13 @@ type problem struct {
 	Code        int
 	Word, Why   string
 	Login, Home bool
+	Next        string // after a login
 }
 
 // fail answers with what went wrong.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, code int, what, why string) {
-	_, login := s.config.Pages["GET /login"]
 	p := page{Title: what, Fragments: []fragment{{ID: "problem", template: "problem", Data: problem{
-		Code: code, Word: what, Why: why, Login: login && code == http.StatusUnauthorized, Home: code == http.StatusNotFound,
+		Code: code, Word: what, Why: why, Next: r.URL.RequestURI(), Login: s.door != nil && code == http.StatusUnauthorized, Home: code == http.StatusNotFound,
 	}}}}
 	s.render.page(w, code, s.layout(nil, Person{}, r, p))
 }

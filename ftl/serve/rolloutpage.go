@@ -252,9 +252,13 @@ func (v view) plot(r *Rollout) plot {
 	p := plot{Width: plotWidth, Height: plotHeight, Empty: len(begun) == 0}
 	p.Well, p.Begun, p.Fail = steps(well, x, y), steps(begun, x, y), steps(fail, x, y)
 	p.Area = p.Well + fmt.Sprintf(" %d,%d 0,%d", plotWidth, plotHeight, plotHeight)
+	clock := "15:04"
+	if to.Sub(from) < 10*time.Minute {
+		clock = "15:04:05"
+	}
 	for i := range 5 {
 		at := from.Add(to.Sub(from) * time.Duration(i) / 4)
-		p.Ticks = append(p.Ticks, tick{x(at), at.UTC().Format("15:04")})
+		p.Ticks = append(p.Ticks, tick{x(at), at.UTC().Format(clock)})
 	}
 	for _, n := range []int{0, top / 2, top} {
 		p.Levels = append(p.Levels, tick{y(n), strconv.Itoa(n)})

@@ -16,10 +16,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rhettg/ftl/ftl/catalog"
 	"github.com/rhettg/ftl/ftl/master"
+	"github.com/rhettg/ftl/ftl/serve/access"
 	"github.com/rhettg/ftl/revision"
 )
 
@@ -30,8 +32,14 @@ type Config struct {
 	Version string   // of ftl
 	URL     *url.URL // where people reach it, with the path before all of its own; nil is http://localhost
 
-	// Who tells who sends a request. An error says why that is nobody; it ends with 401. Nil: everybody may look, and nobody
-	// may act.
+	// Guard knows who may do what; nil: nobody may act. Open lets whoever reaches the server look, and Output also at what
+	// hooks have printed.
+	Guard        *access.Guard
+	Open, Output bool
+	Proxy        access.Proxy // that is believed
+
+	// Who is for what knows better than the guard who sends a request. An error says why
+	// that is nobody; it ends with 401. Nil: as the guard says; without one, everybody may look, and nobody may act.
 	Who func(*http.Request) (Person, error)
 	// Master returns who writes the bucket in the name of somebody; nil: nobody may act.
 	Master func(by string) *master.Master
@@ -74,10 +82,12 @@ type Server struct {
 	base   string // the path before all of its own, without the slash at the end
 	feed   *feed
 	render *renderer
+	door   *door // nil: nobody can log in
 	shared *shared
 	ping   time.Duration // how often a stream says that it is alive
 	log    *slog.Logger
 	done   chan struct{} // closed when streams are to end
+	tried  atomic.Int64  // when reading the bucket has ended last, in Unix nanoseconds; 0 for never
 }
 
 // New returns a server.
@@ -93,6 +103,12 @@ func New(config Config) (*Server, error) {
 		s.base = strings.TrimRight(config.URL.EscapedPath(), "/")
 	}
 	s.render, s.shared, s.ping = newRenderer(s.base), &shared{}, cmp.Or(config.Ping, 10*time.Second)
+	if config.Guard != nil {
+		s.door = &door{config.Guard, config.Open, config.Output, access.NewLimiter(access.FailuresPerMinute, nil)}
+		if config.Who == nil {
+			s.config.Who = s.door.who
+		}
+	}
 	return s, nil
 }
 
@@ -119,6 +135,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var failing time.Time
 	for {
 		snapshot, err := p.poll(ctx)
+		s.tried.Store(time.Now().UnixNano())
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -150,6 +167,15 @@ func (s *Server) failed(p *poller, err error, since time.Time) *Snapshot {
 	snapshot.ID = p.id()
 	snapshot.Failure, snapshot.FailingSince = err.Error(), since
 	return &snapshot
+}
+
+// aliveFor is how long reading the bucket may take.
+const aliveFor = 10 * time.Minute
+
+// Alive reports whether the bucket is still being read, well or not.
+func (s *Server) Alive() bool {
+	at := s.tried.Load()
+	return at == 0 || time.Since(time.Unix(0, at)) < aliveFor
 }
 
 // pause waits until the bucket is to be read again.

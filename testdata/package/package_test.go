@@ -22,6 +22,7 @@ func TestPackages(t *testing.T) {
 	both := []string{
 		"/usr/bin/ftl", "/etc/ftl/env",
 		"/usr/lib/systemd/system/ftl-sync.service", "/usr/lib/systemd/system/ftl-sync.timer", "/usr/lib/systemd/system/ftl-agent.service",
+		"/usr/lib/systemd/system/ftl-serve.service",
 		"/usr/share/man/man1/ftl.1.gz", "/usr/share/man/man1/ftl-jump-back.1.gz", "/usr/share/man/man7/ftl-hooks.7.gz",
 		"/usr/share/bash-completion/completions/ftl", "/usr/share/fish/vendor_completions.d/ftl.fish",
 		"/usr/share/doc/ftl/README.md", "/usr/share/doc/ftl/crontab",

@@ -5,7 +5,7 @@ set -e
 case $1 in
 remove | 0)
 	if [ -z "$DPKG_ROOT" ] && [ -d /run/systemd/system ]; then
-		systemctl disable --now ftl-sync.timer ftl-agent.service
+		systemctl disable --now ftl-sync.timer ftl-agent.service ftl-serve.service
 	fi
 	;;
 esac
