@@ -24,6 +24,7 @@ type serving struct {
 	listen, cert, key, logFormat string
 	trustHeader, trustFrom       string
 	publicRead                   bool
+	ping                         time.Duration
 }
 
 var settingServeURL = setting{
@@ -86,6 +87,7 @@ Prometheus wants at /metrics.`,
 	flags.BoolVar(&opts.publicRead, "public-read", false, "whoever reaches it may look, but not at what hooks printed")
 	flags.StringVar(&opts.trustHeader, "trust-header", "", "the header in which a proxy names the user, such as X-Forwarded-User; needs --trust-from")
 	flags.StringVar(&opts.trustFrom, "trust-from", "", "the proxies that are believed: addresses, networks, and unix for the socket")
+	flags.DurationVar(&opts.ping, "ping", 10*time.Second, "how often a page that follows is told that the server is alive")
 	flags.StringVar(&opts.logFormat, "log-format", "text", "how acts and refusals are logged on stderr: text or json")
 	return command
 }
@@ -142,7 +144,7 @@ func (p *Program) serve(ctx context.Context, s settings, opts serving) error {
 		Bucket: bucket, Name: withoutUser(s.bucket), Version: version(), URL: s.serveURL, Waves: p.Getenv(settingRollout.variable),
 		Guard: guard, Proxy: proxy, Open: serve.IsLocal(opts.listen) || opts.publicRead, Output: serve.IsLocal(opts.listen) && !opts.publicRead,
 		Master: func(by string) *master.Master { return &master.Master{Bucket: bucket, By: by} },
-		Log:    p.logger(opts.logFormat),
+		Log:    p.logger(opts.logFormat), Ping: opts.ping,
 	}
 	if hasGrants || !proxy.From.IsZero() {
 		config.ReadOnly = readOnly(ctx, bucket)
