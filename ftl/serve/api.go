@@ -163,7 +163,7 @@ func apiHosts(v view) (any, error) {
 	first := min(s.after, len(hosts))
 	last := min(first+maxHosts, len(hosts))
 	for _, h := range hosts[first:last] {
-		list.Hosts = append(list.Hosts, v.visibleHost(h.Host))
+		list.Hosts = append(list.Hosts, v.visibleHost(*h.Host))
 	}
 	if last < len(hosts) {
 		list.After = last

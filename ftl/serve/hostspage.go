@@ -92,15 +92,16 @@ func (v view) selection() selection {
 
 // A marked host is one with its state, as far as the selection goes.
 type marked struct {
-	fleet.Host
+	*fleet.Host
 	mark mark
+	rank int
 }
 
 // selected returns the hosts that are asked for, but for their state, in order.
 func (v view) selected(s selection) []marked {
 	var hosts []marked
-	for _, h := range v.Hosts {
-		m := v.markOfHost(h)
+	for i := range v.Hosts {
+		h, m := &v.Hosts[i], v.marks[i]
 		if s.pkg != (revision.Package{}) {
 			report, has := h.Package(s.pkg)
 			if !has {
@@ -113,7 +114,7 @@ func (v view) selected(s selection) []marked {
 		if !h.Matches(s.label) || s.text != "" && !mentions(h, s.text) {
 			continue
 		}
-		hosts = append(hosts, marked{h, m})
+		hosts = append(hosts, marked{h, m, rankOf(m)})
 	}
 	order := map[string]func(a, b marked) int{
 		"name":  func(a, b marked) int { return natural(a.Name(), b.Name()) },
@@ -121,7 +122,10 @@ func (v view) selected(s selection) []marked {
 	}[s.sort]
 	if order == nil {
 		order = func(a, b marked) int {
-			return cmp.Or(cmp.Compare(slices.Index(marks, a.mark), slices.Index(marks, b.mark)), natural(a.Name(), b.Name()))
+			if a.rank != b.rank {
+				return a.rank - b.rank
+			}
+			return natural(a.Name(), b.Name())
 		}
 	}
 	slices.SortStableFunc(hosts, order)
@@ -153,7 +157,7 @@ func digits(text string) int {
 }
 
 // mentions reports whether a host says something of a text anywhere that the table shows.
-func mentions(h fleet.Host, text string) bool {
+func mentions(h *fleet.Host, text string) bool {
 	has := func(s string) bool { return strings.Contains(strings.ToLower(s), text) }
 	if has(h.Name()) || has(h.Version) || has(h.Broken) {
 		return true

@@ -70,12 +70,7 @@ func (s *Snapshot) markOfHost(h fleet.Host) mark {
 	}
 	worst := len(marks) - 1
 	for _, report := range h.Packages {
-		is := group(h.Condition(report, s.blessed(report)))
-		for i, m := range marks {
-			if m == is {
-				worst = min(worst, i)
-			}
-		}
+		worst = min(worst, rankOf(group(h.Condition(report, s.blessed(report)))))
 	}
 	return marks[worst]
 }

@@ -19,6 +19,7 @@ type Snapshot struct {
 	Hosts    []fleet.Host
 	View     fleet.Overview
 	Packages []*Package // in the order of their names
+	marks    []mark     // of the hosts
 
 	// Failure is why the bucket could not be read since, and FailingSince since when, by this machine's clock. The rest is
 	// what it said before that.
@@ -36,7 +37,11 @@ func newSnapshot(id string, date time.Time, hosts []fleet.Host, packages []*Pack
 		}
 		blessings = append(blessings, b)
 	}
-	return &Snapshot{ID: id, Date: date, Hosts: hosts, Packages: packages, View: fleet.View(hosts, blessings, date)}
+	s := &Snapshot{ID: id, Date: date, Hosts: hosts, Packages: packages, View: fleet.View(hosts, blessings, date), marks: make([]mark, len(hosts))}
+	for i, h := range hosts {
+		s.marks[i] = s.markOfHost(h)
+	}
+	return s
 }
 
 // Package is what the bucket has of a package.
