@@ -23,7 +23,7 @@ type apiFunc func(view) (any, error)
 
 // apiFuncs are the answers that follow the bucket.
 var apiFuncs = map[string]apiFunc{
-	"/":                     func(v view) (any, error) { return v.View, nil },
+	"/":                     apiFleet,
 	"/p/{package}":          apiPackage,
 	"/p/{package}/{serial}": apiRollout,
 	"/h":                    apiHosts,
@@ -111,6 +111,26 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, answer apiFunc) 
 	writeJSON(w, value)
 }
 
+func apiFleet(v view) (any, error) {
+	whole := v.View
+	whole.Packages = slices.Clone(whole.Packages)
+	for i, p := range whole.Packages {
+		whole.Packages[i] = v.visiblePackage(p)
+	}
+	return whole, nil
+}
+
+// visiblePackage leaves out what the viewer may not see.
+func (v view) visiblePackage(p fleet.Package) fleet.Package {
+	if !v.person.Output {
+		p.Problems = slices.Clone(p.Problems)
+		for i := range p.Problems {
+			p.Problems[i].Output = ""
+		}
+	}
+	return p
+}
+
 // fleetPackage is a package with all that is known of it.
 type fleetPackage struct {
 	fleet.Package
@@ -123,7 +143,7 @@ func apiPackage(v view) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fleetPackage{v.Fleet(pkg.Package), orEmpty(pkg.Marker.Entries), orEmpty(pkg.Revisions)}, nil
+	return fleetPackage{v.visiblePackage(v.Fleet(pkg.Package)), orEmpty(pkg.Marker.Entries), orEmpty(pkg.Revisions)}, nil
 }
 
 func orEmpty[T any](list []T) []T {

@@ -113,9 +113,11 @@ func (v view) packageTroubles(p fleet.Package) []trouble {
 		if len(problem.Hosts) == 1 {
 			to = v.hostLink(problem.Hosts[0])
 		}
-		all = append(all, trouble{
-			"bad", m.Icon, hostCount(len(problem.Hosts)) + " " + word, "", rollout.List(problem.Hosts) + ": " + problem.Reason, p.Package, to, rank,
-		})
+		detail := rollout.List(problem.Hosts) + ": " + problem.Reason
+		if v.person.Output && problem.Output != "" && !strings.Contains(problem.Reason, problem.Output) {
+			detail += ": " + problem.Output
+		}
+		all = append(all, trouble{"bad", m.Icon, hostCount(len(problem.Hosts)) + " " + word, "", detail, p.Package, to, rank})
 	}
 	if p.Counts.Waiting > 0 {
 		working := trouble{
@@ -397,10 +399,4 @@ func (v view) outcome(name revision.Package) mark {
 		return mark{"work", "…", fmt.Sprintf("on %d of %d", p.On, p.Hosts)}
 	}
 	return mark{"ok", "✓", "on " + hostCount(p.On)}
-}
-
-// lastLine returns the last line of a text that says something.
-func lastLine(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return lines[len(lines)-1]
 }

@@ -174,22 +174,20 @@ func TestMarkupOfOthers(t *testing.T) {
 	}
 }
 
-// What a hook printed is for those who may see it.
+// What a hook printed is for those who may see it, on pages and by the API.
 func TestOutputIsLeftOut(t *testing.T) {
 	s := newSnapshot("x", noon, []fleet.Host{failing("a")}, []*Package{blessed(entry(newSite, 7, time.Hour))})
-	v, page := viewOf(t, s, "/h/a")
 	for _, sees := range []bool{true, false} {
-		v.person.Output = sees
-		shown, err := page(v)
-		if err != nil {
-			t.Fatal(err)
+		r := still(t, s)
+		r.config.Who = func(*http.Request) (Person, error) { return Person{Looks: true, Output: sees}, nil }
+		for _, path := range []string{"/", "/p/my_site", "/h/a", "/api/v1/", "/api/v1/p/my_site", "/api/v1/h", "/api/v1/h/a"} {
+			response, body := r.get(t, path, nil)
+			if response.StatusCode != 200 || strings.Contains(body, "bind: address in use") != sees {
+				t.Errorf("%s: may see it: %v; got %d: %s", path, sees, response.StatusCode, body)
+			}
 		}
-		var text string
-		for _, f := range newRenderer("").fragments(shown.Fragments) {
-			text += string(f.HTML)
-		}
-		if strings.Contains(text, "bind: address in use") != sees {
-			t.Errorf("may see it: %v; got %s", sees, text)
+		if response, body := r.get(t, "/h", nil); response.StatusCode != 200 || strings.Contains(body, "bind: address in use") {
+			t.Errorf("the table shows it: %s", body)
 		}
 	}
 }
