@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -79,7 +80,7 @@ Prometheus wants at /metrics.`,
 			return p.serve(command.Context(), s, opts)
 		},
 	}
-	p.addSettings(command, &s, settingBucket, settingRollout, settingServeState, settingServeURL)
+	p.addSettings(command, &s, append(slices.Clone(signing), settingBucket, settingRollout, settingServeState, settingServeURL)...)
 	flags := command.Flags()
 	flags.StringVar(&opts.listen, "listen", serve.DefaultAddress, "HOST:PORT, or unix:PATH")
 	flags.StringVar(&opts.cert, "cert", "", "the file with the certificate, for https; read again when it changes")
@@ -136,15 +137,19 @@ func (p *Program) serve(ctx context.Context, s settings, opts serving) error {
 	if err := opts.check(hasGrants); err != nil {
 		return err
 	}
-	bucket, err := p.bucket(ctx, s)
+	writer, err := p.master(ctx, s)
 	if err != nil {
 		return err
 	}
+	bucket := writer.Bucket
 	config := serve.Config{
 		Bucket: bucket, Name: withoutUser(s.bucket), Version: version(), URL: s.serveURL, Waves: p.Getenv(settingRollout.variable),
 		Guard: guard, Proxy: proxy, Open: serve.IsLocal(opts.listen) || opts.publicRead, Output: serve.IsLocal(opts.listen) && !opts.publicRead,
-		Master: func(by string) *master.Master { return &master.Master{Bucket: bucket, By: by} },
+		Master: func(by string) *master.Master { return &master.Master{Bucket: bucket, By: by, Signing: writer.Signing} },
 		Log:    p.logger(opts.logFormat), Ping: opts.ping,
+	}
+	if bucket.Trust != nil && writer.Signing == nil {
+		config.NoKey = "hosts want signatures, and this server has no key to sign with"
 	}
 	if hasGrants || !proxy.From.IsZero() {
 		config.ReadOnly = readOnly(ctx, bucket)

@@ -49,8 +49,6 @@ type Config struct {
 	// rollout can be halted all the same.
 	NoKey string
 	Waves string // that the operator's blessings usually have, as --rollout has them
-	// Verified is set where the bucket's signatures are verified before anything of it is shown.
-	Verified bool
 
 	// Pages are handlers for browsers, such as a login, by their patterns without the path of URL. A form of another site does
 	// not reach them.
