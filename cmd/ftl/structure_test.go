@@ -35,10 +35,10 @@ var arrows = map[string][]string{
 
 	// Whoever acts. None of them knows another, but for serve, which does what the commands do.
 	"ftl/serve":  {"ftl", "ftl/serve/access", "ftl/master", "ftl/fleet", "ftl/catalog", "ftl/rollout", "ftl/trust", "ftl/durable", "revision", "store"},
-	"ftl/master": {"ftl", "ftl/catalog", "ftl/rollout", "ftl/trust", "ftl/archive", "ftl/counting", "revision", "store", "hooks"},
+	"ftl/master": {"ftl", "ftl/catalog", "ftl/rollout", "ftl/trust", "ftl/archive", "ftl/counting", "ftl/spill", "revision", "store", "hooks"},
 	"ftl/host": {
 		"ftl", "ftl/host/tree", "ftl/catalog", "ftl/rollout", "ftl/trust", "ftl/archive", "ftl/durable", "ftl/strictmodes",
-		"ftl/directory", "ftl/counting", "revision", "store", "hooks",
+		"ftl/directory", "ftl/counting", "ftl/spill", "revision", "store", "hooks",
 	},
 	"ftl/host/tree": {"ftl", "ftl/catalog", "ftl/rollout", "ftl/durable", "ftl/strictmodes", "ftl/directory", "revision", "hooks"},
 	"ftl/fleet":     {"ftl", "ftl/catalog", "ftl/rollout", "ftl/trust", "revision", "store"},
@@ -51,12 +51,13 @@ var arrows = map[string][]string{
 	},
 
 	// What they share.
-	"ftl/catalog":     {"ftl", "ftl/rollout", "ftl/trust", "ftl/archive", "revision", "store"},
+	"ftl/catalog":     {"ftl", "ftl/rollout", "ftl/trust", "ftl/archive", "ftl/spill", "revision", "store"},
 	"ftl/metrics":     {"ftl/directory", "ftl", "ftl/durable", "revision"},
 	"ftl/rollout":     {"revision"},
 	"ftl/trust":       {},
-	"ftl/archive":     {"ftl/counting"},
+	"ftl/archive":     {"ftl/counting", "ftl/spill"},
 	"ftl/counting":    {},
+	"ftl/spill":       {},
 	"ftl/durable":     {},
 	"ftl/strictmodes": {},
 	"ftl/directory":   {"ftl/durable", "ftl/strictmodes"},

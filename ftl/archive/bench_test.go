@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/rhettg/ftl/ftl/internal/spill"
 )
 
 // benchTree is a package of 2,000 files of 4 KiB in 100 directories, packed.
@@ -69,7 +71,7 @@ func BenchmarkRewrite(b *testing.B) {
 	b.SetBytes(sum.Bytes)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Rewrite(b.Context(), io.Discard, Packed{Content: bytes.NewReader(packed), Form: TarZstd}, nil); err != nil {
+		if _, err := Rewrite(b.Context(), io.Discard, Packed{Content: bytes.NewReader(packed), Form: TarZstd}, spill.Temporary, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -78,7 +80,7 @@ func BenchmarkRewrite(b *testing.B) {
 func BenchmarkRestore(b *testing.B) {
 	_, packed, sum := benchTree(b)
 	var out bytes.Buffer
-	index, err := Rewrite(b.Context(), &out, Packed{Content: bytes.NewReader(packed), Form: TarZstd}, nil)
+	index, err := Rewrite(b.Context(), &out, Packed{Content: bytes.NewReader(packed), Form: TarZstd}, spill.Temporary, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func (w *walker) end(from int64) error {
 	if err := w.drain(); err != nil {
 		return err
 	}
-	if w.sum.Entries == 0 {
+	if w.sum.Entries == 0 && !w.apart {
 		return invalid("it is empty")
 	}
 	return w.sink.finish(w.dirs)

@@ -6,7 +6,10 @@ import (
 	"crypto/sha256"
 	"io"
 	"io/fs"
+	"slices"
 	"testing"
+
+	"github.com/rhettg/ftl/ftl/internal/spill"
 )
 
 // What follows is for the tests of the ways that an archive takes through other packages.
@@ -50,7 +53,7 @@ func Open(tree string) { open(tree) }
 // as somebody would who can write manifests. It returns nil where an index can't say what the tar
 // does, or the tar can't be read.
 func HandMadeIndex(content []byte) (packed, index []byte, totals Totals) {
-	x := &Index{}
+	var x entryList
 	r := bytes.NewReader(content)
 	archive := tar.NewReader(struct{ io.Reader }{r})
 	for {
@@ -90,17 +93,19 @@ func HandMadeIndex(content []byte) (packed, index []byte, totals Totals) {
 		x.Members = append(x.Members, Member{int64(len(z)), int64(len(piece)), sha256.Sum256(z)})
 		packed = append(packed, z...)
 	}
-	index = x.Encode()
-	if decoded, err := DecodeIndex(index); err == nil {
+	index = x.encode()
+	if decoded, err := decode(index); err == nil {
 		totals = decoded.Totals
+		decoded.Close()
 	}
 	return packed, index, totals
 }
 
 // SeekableGzip is what an older ftl has made of a tgz.
-func SeekableGzip(t *testing.T) (row HostileRow, index []byte, totals Totals) {
+func SeekableGzip(t *testing.T) (row HostileRow, encoded []byte, totals Totals) {
 	content := archiveOf(item{name: "d/", flag: '5', mode: 0o755}, item{name: "d/large", content: noise(2*memberSize, 1)}, item{name: "link", flag: '2', link: "d"})
-	x := rewrite(t, content).index
+	index := rewrite(t, content).index
+	x := listed(t, index)
 	x.Members = nil
 	var packed []byte
 	for piece := range chunks(content, memberSize) {
@@ -108,7 +113,48 @@ func SeekableGzip(t *testing.T) (row HostileRow, index []byte, totals Totals) {
 		x.Members = append(x.Members, Member{int64(len(z)), int64(len(piece)), sha256.Sum256(z)})
 		packed = append(packed, z...)
 	}
-	return HostileRow{Name: "a seekable tgz", Content: packed, Form: TarGzip}, x.Encode(), x.Totals
+	return HostileRow{Name: "a seekable tgz", Content: packed, Form: TarGzip}, x.encode(), index.Totals
+}
+
+// entryList is an index in memory, which a test may spoil.
+type entryList struct {
+	Members []Member
+	Entries []IndexEntry
+}
+
+// listed reads a whole index.
+func listed(t *testing.T, x *Index) entryList {
+	t.Helper()
+	list := entryList{Members: slices.Clone(x.Members)}
+	if err := x.Each(func(_ int, e *IndexEntry) error { list.Entries = append(list.Entries, *e); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func (l entryList) encode() []byte {
+	w := newTableWriter(spill.Temporary)
+	for i := range l.Entries {
+		w.add(&l.Entries[i])
+	}
+	x, err := w.index(l.Members)
+	if err != nil {
+		panic(err) // the disk is full
+	}
+	defer x.Close()
+	return encode(x)
+}
+
+func encode(x *Index) []byte {
+	var b bytes.Buffer
+	if err := x.Encode(&b); err != nil {
+		panic(err) // memory can't fail
+	}
+	return b.Bytes()
+}
+
+func decode(encoded []byte) (*Index, error) {
+	return DecodeIndex(bytes.NewReader(encoded), int64(len(encoded)), spill.Temporary)
 }
 
 func chunks(b []byte, size int) func(func([]byte) bool) {

@@ -29,7 +29,7 @@ type span struct {
 
 // piece is a part of a file that is in one member.
 type piece struct {
-	entry  int   // in the index
+	entry  int   // in the batch
 	number int   // of the file's pieces
 	at     int64 // in the member
 	offset int64 // in the file
@@ -84,7 +84,7 @@ func (r *restoring) pieces(ctx context.Context, entries []int) (map[int][]piece,
 	member, start := 0, int64(0) // start is that of the member in the tar
 	var own []numbered
 	for _, i := range entries {
-		e := &r.index.Entries[i]
+		e := &r.entries[i]
 		own = own[:0]
 		for done := int64(0); done < e.Size; {
 			for start+r.index.Members[member].Unpacked <= e.Offset+done {
@@ -97,7 +97,7 @@ func (r *restoring) pieces(ctx context.Context, entries []int) (map[int][]piece,
 			done += length
 		}
 		missing := own
-		if r.kept.isPartial(i) {
+		if r.kept.isPartial(r.numbers[i]) {
 			var err error
 			if missing, err = r.resume(d, i, own); err != nil {
 				return nil, unpackError(e.Name, err)

@@ -1,6 +1,11 @@
 package archive
 
-import "crypto/sha256"
+import (
+	"crypto/sha256"
+	"errors"
+
+	"github.com/rhettg/ftl/ftl/internal/spill"
+)
 
 // A seekable archive is an ordinary .tar.zst that any tar unpacks. It consists of members, each of
 // which is a zstd frame of its own. No header is split between two members: small
@@ -10,13 +15,73 @@ import "crypto/sha256"
 //
 // The bytes of the tar are those of the archive that was spooled.
 
-// Index is the table of contents of a seekable archive.
+// Index is the table of contents of a seekable archive. Only its members are in memory; its entries
+// are read with Each, as often as somebody needs them. Close gives back what they take.
 type Index struct {
-	Members []Member     // in the order of the archive, without gaps
-	Entries []IndexEntry // in the order of the tar; a directory may come twice
-	Totals  Totals       // what unpacking makes
+	Members []Member // in the order of the archive, without gaps
+	Totals  Totals   // what unpacking makes
+	Entries int      // how many Each has
 
-	dirs []directory // to make, in this order
+	columns [columnCount]column
+	marks   []mark // in the order of their rows
+	keeps   []*spill.Buffer
+}
+
+// Close may be called twice, and on nil.
+func (x *Index) Close() error {
+	if x == nil {
+		return nil
+	}
+	var errs []error
+	for _, b := range x.keeps {
+		errs = append(errs, b.Close())
+	}
+	x.keeps = nil
+	return errors.Join(errs...)
+}
+
+// Each calls do for each entry, with its number, in the order of the tar; a directory may come twice.
+// It ends with the first error that do returns.
+func (x *Index) Each(do func(i int, e *IndexEntry) error) error {
+	r := x.rows(false)
+	for r.next() {
+		e := r.entry()
+		if err := do(r.row-1, &e); err != nil {
+			return err
+		}
+	}
+	return r.fault
+}
+
+// find calls found for entries with content that somebody wants. Their Offset is of no use.
+func (x *Index) find(wants func(Digest) bool, found func(*IndexEntry)) error {
+	r := x.rows(false)
+	digests := newCursor(x.columns[columnDigests], &r.fault)
+	mark := 0
+	for i := 0; digests.at() < digests.end; i++ {
+		digest := Digest(digests.bytes(int64(len(Digest{}))))
+		if r.fault != nil {
+			break
+		}
+		if !wants(digest) {
+			continue
+		}
+		near := mark
+		for near+1 < len(x.marks) && x.marks[near+1].contents <= i {
+			near++
+		}
+		if mark = near; mark < len(x.marks) && x.marks[mark].row > r.row {
+			r.seek(x.marks[mark])
+		}
+		for r.contents <= i && r.next() {
+		}
+		if r.fault != nil {
+			break
+		}
+		e := r.entry()
+		found(&e)
+	}
+	return r.fault
 }
 
 // Member is a part of a seekable archive that can be decompressed by itself.

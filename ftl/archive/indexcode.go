@@ -1,22 +1,27 @@
 package archive
 
 import (
+	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"math"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/rhettg/ftl/ftl/internal/spill"
 )
 
 // An index is written as two zstd frames. The first is one that decoders skip; it says which
 // version the index is of, and an index without it is of version 1. The second begins with the
-// numbers of members and entries; a column for each property follows, since similar values compress
-// well side by side. Numbers are varints. A name is written without the beginning that it shares
-// with the name before.
+// numbers of members and entries, and the members; a column for each property of the entries
+// follows, since similar values compress well side by side. Numbers are varints.
+//
+// No entry is kept in memory for longer than somebody looks at it: what is decoded goes to a
+// spill.Buffer, from where a cursor for each column reads it.
 
 // The kinds of entry as the index writes them, in the two low bits of the mode.
 const (
@@ -31,12 +36,25 @@ const (
 	maxIndexRatio = 200     // by which it may have been compressed; real ones are below 20
 	bytesOfEntry  = 6       // that an entry takes at least
 	maxMembers    = 1 << 23 // 4 TiB of large files
+	// indexWindow is zstd's, of what is written, in bytes. It is no larger than the least that a
+	// decoder allows for an index of a few bytes, also that of an older ftl.
+	indexWindow = memberSize
+	// maxIndexWindow is that of an older ftl.
+	maxIndexWindow = 8 << 20
 )
 
-// Encode returns the bytes that DecodeIndex reads.
-func (x *Index) Encode() []byte {
+// Encode writes what DecodeIndex reads.
+func (x *Index) Encode(w io.Writer) error {
+	if _, err := w.Write(versionFrame(indexVersion)); err != nil {
+		return err
+	}
+	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true),
+		zstd.WithWindowSize(indexWindow), zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
+	if err != nil {
+		return err
+	}
 	b := binary.AppendUvarint(nil, uint64(len(x.Members)))
-	b = binary.AppendUvarint(b, uint64(len(x.Entries)))
+	b = binary.AppendUvarint(b, uint64(x.Entries))
 	for i := range x.Members {
 		b = binary.AppendUvarint(b, uint64(x.Members[i].Packed))
 		b = binary.AppendUvarint(b, uint64(x.Members[i].Unpacked))
@@ -44,27 +62,13 @@ func (x *Index) Encode() []byte {
 	for i := range x.Members {
 		b = append(b, x.Members[i].SHA256[:]...)
 	}
-	b = x.appendNames(b)
-	for i := range x.Entries {
-		b = binary.AppendUvarint(b, uint64(x.Entries[i].Mode.Perm())<<2|entryKind(&x.Entries[i].Entry))
-	}
-	b = x.appendPlaces(b)
-	b = x.appendTimes(b)
-	for i := range x.Entries {
-		if e := &x.Entries[i]; e.Link != "" {
-			b = appendString(b, e.Link)
+	_, err = z.Write(b)
+	for _, c := range x.columns {
+		if err == nil {
+			_, err = io.Copy(z, io.NewSectionReader(c.from, c.start, c.end-c.start))
 		}
 	}
-	for i := range x.Entries {
-		if e := &x.Entries[i]; e.content() {
-			b = append(b, e.Digest[:]...)
-		}
-	}
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
-	if err != nil {
-		panic(err) // the options are wrong
-	}
-	return z.EncodeAll(b, versionFrame(indexVersion))
+	return errors.Join(err, z.Close())
 }
 
 const (
@@ -87,8 +91,8 @@ func (e *IndexVersionError) Error() string {
 	return fmt.Sprintf("the index is of version %s, and this ftl knows %d", e.Version, indexVersion)
 }
 
-// checkVersion returns an IndexVersionError unless data is an index of the version that this ftl
-// knows, or of none.
+// checkVersion returns an IndexVersionError unless data is the beginning of an index of the version
+// that this ftl knows, or of none.
 func checkVersion(data []byte) error {
 	if len(data) < 8 || binary.LittleEndian.Uint32(data) != skippableMagic {
 		return nil
@@ -100,56 +104,6 @@ func checkVersion(data []byte) error {
 		return &IndexVersionError{version}
 	}
 	return nil
-}
-
-func (x *Index) appendNames(b []byte) []byte {
-	last := ""
-	for i := range x.Entries {
-		name := x.Entries[i].Name
-		shared := 0
-		for shared < min(len(name), len(last)) && name[shared] == last[shared] {
-			shared++
-		}
-		b = binary.AppendUvarint(b, uint64(shared))
-		b = appendString(b, name[shared:])
-		last = name
-	}
-	return b
-}
-
-// appendPlaces writes the size of each file, and the distance of its content from the end of the
-// one before.
-func (x *Index) appendPlaces(b []byte) []byte {
-	for i := range x.Entries {
-		if e := &x.Entries[i]; entryKind(&e.Entry) == kindFile {
-			b = binary.AppendUvarint(b, uint64(e.Size))
-		}
-	}
-	end := int64(0)
-	for i := range x.Entries {
-		if e := &x.Entries[i]; e.content() {
-			b = binary.AppendUvarint(b, uint64(e.Offset-end))
-			end = e.Offset + e.Size
-		}
-	}
-	return b
-}
-
-func (x *Index) appendTimes(b []byte) []byte {
-	last := int64(0)
-	for i := range x.Entries {
-		seconds := x.Entries[i].ModTime.Unix()
-		b = binary.AppendVarint(b, seconds-last)
-		last = seconds
-	}
-	for i := range x.Entries {
-		b = binary.AppendUvarint(b, uint64(x.Entries[i].ModTime.Nanosecond()))
-	}
-	return b
-}
-
-func appendString(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
 func entryKind(e *Entry) uint64 {
@@ -164,226 +118,194 @@ func entryKind(e *Entry) uint64 {
 	return kindFile
 }
 
-// DecodeIndex reads what Encode wrote. What it returns has passed the checks of an archive's
-// entries, and the content of every file lies within the members. Anything else is ErrInvalid, or
-// an IndexVersionError where a newer ftl wrote it.
-func DecodeIndex(data []byte) (*Index, error) {
-	if err := checkVersion(data); err != nil {
-		return nil, err
-	}
-	most := uint64(min(maxIndex, maxIndexRatio*int64(len(data))+memberSize))
-	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(most))
+// DecodeIndex reads what Encode wrote, of so many bytes, and keeps it in files that create makes, if
+// it is large. What it returns has passed the checks of an archive's entries, and the content of
+// every file lies within the members. Anything else is ErrInvalid, or an IndexVersionError where a
+// newer ftl wrote it. The caller closes the index.
+func DecodeIndex(encoded io.Reader, size int64, create spill.Create) (*Index, error) {
+	x, err := decodeIndex(encoded, size, create)
 	if err != nil {
 		return nil, err
+	}
+	if err := x.judge(); err != nil {
+		return nil, errors.Join(err, x.Close())
+	}
+	return x, nil
+}
+
+// DecodeLocalIndex is DecodeIndex for the index of a tree that is there. It checks each entry, and not
+// whether they fit each other; it leaves Totals empty.
+func DecodeLocalIndex(encoded io.Reader, size int64, create spill.Create) (*Index, error) {
+	return decodeIndex(encoded, size, create)
+}
+
+func decodeIndex(encoded io.Reader, size int64, create spill.Create) (x *Index, err error) {
+	content := spill.New(create)
+	x = &Index{keeps: []*spill.Buffer{content}}
+	defer func() {
+		if err != nil {
+			x, err = nil, errors.Join(err, content.Close())
+		}
+	}()
+	if err := decompressIndex(content, encoded, size); err != nil {
+		return x, err
+	}
+	if err := x.readColumns(content); err != nil {
+		return x, err
+	}
+	return x, x.checkEntries()
+}
+
+// decompressIndex checks the version, and writes the rest decompressed.
+func decompressIndex(to io.Writer, encoded io.Reader, size int64) error {
+	from := &tracked{r: encoded}
+	buffered := bufio.NewReaderSize(from, cursorSize)
+	if head, _ := buffered.Peek(8 + 64); from.err == nil {
+		if err := checkVersion(head); err != nil {
+			return err
+		}
+	}
+	most := min(maxIndex, maxIndexRatio*size+memberSize)
+	z, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(maxIndexWindow), zstd.WithDecoderMaxMemory(uint64(most)))
+	if err != nil {
+		return err
 	}
 	defer z.Close()
-	b, err := z.DecodeAll(data, nil)
-	if err != nil {
-		return nil, invalid("its index: %v", err)
-	}
-	d := &indexDecoder{b: b}
-	x := d.index()
+	into := &tracked{w: to}
+	n, err := io.Copy(into, io.LimitReader(z, most+1))
 	switch {
-	case d.broken:
-		return nil, invalid("its index is cut off or damaged")
-	case len(d.b) > 0:
-		return nil, invalid("something follows the end of its index")
+	case from.err != nil:
+		return from.err
+	case into.err != nil:
+		return into.err
+	case err != nil:
+		return invalid("its index: %v", err)
+	case n > most:
+		return invalid("its index is larger than it can be")
 	}
-	if err := x.checkPlaces(); err != nil {
-		return nil, err
-	}
-	return x, x.judge()
+	return nil
 }
 
-// indexDecoder reads one column after the other. After the first fault it reads zeros.
-type indexDecoder struct {
-	b      []byte
-	broken bool
+// tracked remembers the error of a reader or a writer, to tell it from those of what is between.
+type tracked struct {
+	r   io.Reader
+	w   io.Writer
+	err error // other than io.EOF
 }
 
-func (d *indexDecoder) index() *Index {
-	x := new(Index)
-	members, entries := d.count(2+len(Member{}.SHA256)), d.count(bytesOfEntry)
-	if d.broken || entries > 2*maxEntries || members > maxMembers {
-		d.broken = true
-		return x
+func (t *tracked) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p)
+	if err != io.EOF {
+		t.err = err
 	}
-	x.Members, x.Entries = make([]Member, members), make([]IndexEntry, entries)
+	return n, err
+}
+
+func (t *tracked) Write(p []byte) (int, error) {
+	n, err := t.w.Write(p)
+	t.err = err
+	return n, err
+}
+
+// readColumns reads the members, and finds out where each column begins.
+func (x *Index) readColumns(content *spill.Buffer) error {
+	var fault error
+	c := newCursor(column{content, 0, content.Size()}, &fault)
+	count := func(size int) int64 {
+		n := c.number()
+		if n > (content.Size()-c.at())/int64(size) {
+			c.fail(errBroken)
+		}
+		return n
+	}
+	members := count(2 + len(Member{}.SHA256))
+	entries := count(bytesOfEntry)
+	if entries > 2*maxEntries || members > maxMembers {
+		c.fail(errBroken)
+	}
+	if fault != nil {
+		return fault
+	}
+	x.Members, x.Entries = make([]Member, members), int(entries)
 	for i := range x.Members {
-		x.Members[i].Packed, x.Members[i].Unpacked = d.number(), d.number()
+		x.Members[i].Packed, x.Members[i].Unpacked = c.number(), c.number()
 	}
 	for i := range x.Members {
-		d.copy(x.Members[i].SHA256[:])
+		copy(x.Members[i].SHA256[:], c.bytes(int64(len(x.Members[i].SHA256))))
 	}
-	d.names(x.Entries)
-	kinds := d.modes(x.Entries)
-	d.places(x.Entries, kinds)
-	d.times(x.Entries)
-	for i := range x.Entries {
-		if kinds[i] == kindSymlink || kinds[i] == kindHardLink {
-			x.Entries[i].Link = string(d.bytes(d.number()))
-			d.broken = d.broken || x.Entries[i].Link == ""
-		}
+	x.findColumns(&c, content)
+	switch {
+	case fault != nil:
+		return fault
+	case c.at() < content.Size():
+		return invalid("something follows the end of its index")
 	}
-	for i := range x.Entries {
-		if e := &x.Entries[i]; e.content() {
-			d.copy(e.Digest[:])
-		}
-	}
-	return x
+	return x.checkMembers()
 }
 
-// names keeps all names in one string, which is one allocation instead of one for each.
-func (d *indexDecoder) names(entries []IndexEntry) {
-	size, column := int64(0), d.b
-	for range entries {
-		size += d.number()
-		rest := d.number()
-		size += rest
-		d.bytes(rest)
-		if size < 0 || size > maxIndex {
-			d.broken = true
-		}
-	}
-	if d.broken {
-		return
-	}
-	d.b = column
-	var all strings.Builder
-	all.Grow(int(size))
-	last := ""
-	for i := range entries {
-		shared, rest := d.number(), d.bytes(d.number())
-		if shared > int64(len(last)) {
-			d.broken = true
-			return
-		}
-		start := all.Len()
-		all.WriteString(last[:shared])
-		all.Write(rest)
-		last = all.String()[start:]
-		entries[i].Name = last
-	}
-}
-
-func (d *indexDecoder) modes(entries []IndexEntry) (kinds []uint8) {
-	kinds = make([]uint8, len(entries))
-	for i := range entries {
-		bits := d.number()
-		kinds[i] = uint8(bits & 3)
-		mode := fs.FileMode(bits>>2) & permissions
-		switch kinds[i] {
-		case kindDirectory:
-			mode |= fs.ModeDir
-		case kindSymlink:
-			mode = fs.ModeSymlink | 0o777
-		}
-		entries[i].Mode = mode
-	}
-	return kinds
-}
-
-func (d *indexDecoder) places(entries []IndexEntry, kinds []uint8) {
-	for i := range entries {
-		if kinds[i] == kindFile {
-			entries[i].Size = d.number()
-		}
-	}
-	end := int64(0)
-	for i := range entries {
-		if e := &entries[i]; kinds[i] == kindFile && e.Size > 0 {
-			e.Offset = end + d.number()
-			if end = e.Offset + e.Size; e.Offset < 0 || end < 0 {
-				d.broken = true
+// findColumns passes all columns by. Of some, the ones before tell how many values they have.
+func (x *Index) findColumns(c *cursor, content io.ReaderAt) {
+	for i := range x.columns {
+		start := c.at()
+		modes, sizes := newCursor(x.columns[columnModes], c.fault), newCursor(x.columns[columnSizes], c.fault)
+		for range x.Entries {
+			kind := -1
+			if i > columnModes {
+				kind = int(modes.number() & 3)
+			}
+			hasContent := i > columnSizes && kind == kindFile && sizes.number() > 0
+			switch {
+			case *c.fault != nil:
 				return
+			case i == columnNames:
+				c.number()
+				c.skip(c.number())
+			case i == columnModes, i == columnSeconds, i == columnNanoseconds,
+				i == columnSizes && kind == kindFile, i == columnOffsets && hasContent:
+				c.number()
+			case i == columnLinks && (kind == kindSymlink || kind == kindHardLink):
+				c.skip(c.number())
+			case i == columnDigests && hasContent:
+				c.skip(int64(len(Digest{})))
 			}
 		}
+		x.columns[i] = column{content, start, c.at()}
 	}
 }
 
-func (d *indexDecoder) times(entries []IndexEntry) {
-	seconds := make([]int64, len(entries))
-	last := int64(0)
-	for i := range entries {
-		last += d.signed()
-		seconds[i] = last
-	}
-	for i := range entries {
-		entries[i].ModTime = clamp(time.Unix(seconds[i], d.number()%1e9))
-	}
-}
-
-// count reads the number of elements that follow, each of which takes at least size bytes.
-func (d *indexDecoder) count(size int) int64 {
-	n := d.number()
-	if n > int64(len(d.b)/size) {
-		d.broken = true
-		return 0
-	}
-	return n
-}
-
-func (d *indexDecoder) number() int64 {
-	n, size := binary.Uvarint(d.b)
-	if size <= 0 || n > math.MaxInt64 {
-		d.broken = true
-		return 0
-	}
-	d.b = d.b[size:]
-	return int64(n)
-}
-
-func (d *indexDecoder) signed() int64 {
-	n, size := binary.Varint(d.b)
-	if size <= 0 {
-		d.broken = true
-		return 0
-	}
-	d.b = d.b[size:]
-	return n
-}
-
-func (d *indexDecoder) bytes(n int64) []byte {
-	if n > int64(len(d.b)) {
-		d.broken = true
-		return nil
-	}
-	b := d.b[:n]
-	d.b = d.b[n:]
-	return b
-}
-
-func (d *indexDecoder) copy(to []byte) { copy(to, d.bytes(int64(len(to)))) }
-
-// checkPlaces refuses members of absurd sizes, and files beyond their end.
-func (x *Index) checkPlaces() error {
-	packed, unpacked := int64(0), int64(0)
+// checkMembers refuses members of absurd sizes.
+func (x *Index) checkMembers() error {
 	for i := range x.Members {
 		m := &x.Members[i]
 		if m.Packed <= 0 || m.Packed > 2*memberSize || m.Unpacked <= 0 || m.Unpacked > memberSize {
 			return invalid("its index has a member of %d bytes, packed into %d", m.Unpacked, m.Packed)
 		}
-		packed += m.Packed
-		unpacked += m.Unpacked
-	}
-	for i := len(x.Entries) - 1; i >= 0; i-- {
-		if e := &x.Entries[i]; e.content() { // the last one is the one that ends last
-			if e.Offset+e.Size > unpacked {
-				return invalid("%q: its content ends beyond the archive", e.Name)
-			}
-			break
-		}
 	}
 	return nil
 }
 
-// judge passes the entries through the walker, which refuses what it refuses in a tar.
-func (x *Index) judge() error {
-	w := newWalker(nil, &discard{buf: make([]byte, 1)}, unlimited, nil)
-	w.seen = newSeen(len(x.Entries))
-	if err := w.entries(x.Entries); err != nil {
-		return err
+// checkEntries checks each entry by itself, and that its content lies within the members. It puts
+// marks between them.
+func (x *Index) checkEntries() error {
+	unpacked := int64(0)
+	for i := range x.Members {
+		unpacked += x.Members[i].Unpacked
 	}
-	x.Totals, x.dirs = w.sum, w.dirs
-	return nil
+	r := x.rows(false)
+	for {
+		if r.row%markEvery == 0 {
+			x.marks = append(x.marks, r.mark())
+		}
+		if !r.next() {
+			return r.fault
+		}
+		e := r.entry()
+		if err := checkEntry(&e.Entry); err != nil {
+			return err
+		}
+		if r.end > unpacked {
+			return invalid("%q: its content ends beyond the archive", e.Name)
+		}
+	}
 }

@@ -18,19 +18,17 @@ type Recycling struct {
 
 // Kept is what a stage holds already of the tree that Restore makes in it.
 type Kept struct {
-	dirs    []bool       // by number in the index
 	files   []bool       // by entry; they have their content, mode and time
 	partial map[int]bool // entries; files of which some pieces are there
 	bytes   int64        // of the files
 }
 
 func newKept(x *Index) *Kept {
-	return &Kept{dirs: make([]bool, len(x.dirs)), files: make([]bool, len(x.Entries)), partial: make(map[int]bool)}
+	return &Kept{files: make([]bool, x.Entries), partial: make(map[int]bool)}
 }
 
 // Nothing is kept of a stage that was empty.
 
-func (k *Kept) dir(i int) bool       { return k != nil && k.dirs[i] }
 func (k *Kept) file(i int) bool      { return k != nil && k.files[i] }
 func (k *Kept) isPartial(i int) bool { return k != nil && k.partial[i] }
 func (k *Kept) size() int64 {

@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -28,10 +29,10 @@ func inParallel(ctx context.Context, n int, work func(next func() (from, to int,
 	return group.Wait()
 }
 
-// eachDir calls do for directories of equal depth, by their numbers, several at once, with a disk for
-// each goroutine.
-func (r *restoring) eachDir(ctx context.Context, dirs []int, do func(*disk, int) error) error {
-	return inParallel(ctx, len(dirs), func(next func() (from, to int, err error)) error {
+// eachDir calls do for n directories of which none needs another one, several at once, with a disk
+// for each goroutine.
+func (r *restoring) eachDir(ctx context.Context, n int, do func(d *disk, i int) error) error {
+	return inParallel(ctx, n, func(next func() (from, to int, err error)) error {
 		d := r.disk()
 		defer d.close()
 		for {
@@ -39,26 +40,26 @@ func (r *restoring) eachDir(ctx context.Context, dirs []int, do func(*disk, int)
 			if from == to || err != nil {
 				return err
 			}
-			for _, i := range dirs[from:to] {
+			for i := from; i < to; i++ {
 				if err := do(d, i); err != nil {
-					return unpackError(r.index.dirs[i].name, err)
+					return err
 				}
 			}
 		}
 	})
 }
 
-// byDepth groups directories by depth, as numbers. The first group is the top directory alone.
-func byDepth(dirs []directory) (levels [][]int) {
-	for i := range dirs {
-		depth := 0
-		if dirs[i].name != "." {
-			depth = strings.Count(dirs[i].name, "/") + 1
-		}
+// byDepth groups directories by depth, each group in the order of their names.
+func byDepth(dirs map[string]bool) (levels [][]string) {
+	for name := range dirs {
+		depth := strings.Count(name, "/")
 		for len(levels) <= depth {
 			levels = append(levels, nil)
 		}
-		levels[depth] = append(levels[depth], i)
+		levels[depth] = append(levels[depth], name)
+	}
+	for _, level := range levels {
+		slices.Sort(level)
 	}
 	return levels
 }

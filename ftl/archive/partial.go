@@ -68,7 +68,7 @@ func (f outFile) hasPiece(e *IndexEntry, p piece, buf []byte) bool {
 // resume opens a file of which some pieces are there, and returns the others. Of one that can't be used
 // all pieces are to be fetched, into a new file.
 func (r *restoring) resume(d *disk, entry int, pieces []numbered) ([]numbered, error) {
-	e := &r.index.Entries[entry]
+	e := &r.entries[entry]
 	parent, base := split(e.Name)
 	dir, err := d.handles.open(parent)
 	if err != nil {
@@ -118,7 +118,7 @@ func (r *restoring) finishResumed(ctx context.Context, d *disk) error {
 // finishShared takes the table off a file, which is complete. One that is not what it should be is
 // missed: its pieces came from two runs, and somebody may have changed them in between.
 func (r *restoring) finishShared(d *disk, entry int, s *sharedFile) error {
-	e := &r.index.Entries[entry]
+	e := &r.entries[entry]
 	s.made = false
 	if s.resumed {
 		same, err := s.file.hasContent(e, make([]byte, cloneSize))
@@ -139,7 +139,7 @@ func (r *restoring) finishShared(d *disk, entry int, s *sharedFile) error {
 
 // miss deletes a file that is to be fetched again.
 func (r *restoring) miss(d *disk, entry int, f outFile) error {
-	e := &r.index.Entries[entry]
+	e := &r.entries[entry]
 	parent, base := split(e.Name)
 	if err := f.close(); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,16 +32,17 @@ func Recycle(ctx context.Context, stage *os.Root, of Recycling) (*Kept, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look at a new file: %w", err)
 	}
-	r := &recycler{Recycling: of, stage: stage, like: like, names: newNameHashes(of.Index), kept: newKept(of.Index)}
-	for _, level := range byDepth(of.Index.dirs) { // what is below a directory that goes is gone, too
-		if err := r.eachDir(ctx, level); err != nil {
-			return nil, err
-		}
+	r := &recycler{Recycling: of, stage: stage, like: like, kept: newKept(of.Index)}
+	if r.names, err = newNameHashes(of.Index); err != nil {
+		return nil, err
 	}
-	if !r.kept.dir(0) {
-		return nil, errors.New("its top directory is not like a new one")
+	if err := r.top(ctx); err != nil {
+		return nil, err
 	}
-	if err := r.eachFile(ctx); err != nil {
+	if err := r.dirs(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.files(ctx); err != nil {
 		return nil, err
 	}
 	return r.kept, nil
@@ -65,19 +67,29 @@ type nameHashes struct {
 	dirs, files []uint64 // files are those that may be kept
 }
 
-func newNameHashes(x *Index) nameHashes {
+func newNameHashes(x *Index) (nameHashes, error) {
 	n := nameHashes{seed: maphash.MakeSeed()}
-	for i := range x.dirs {
-		n.dirs = append(n.dirs, n.hash(x.dirs[i].name))
-	}
-	for i := range x.Entries {
-		if e := &x.Entries[i]; isPlainFile(&e.Entry) {
-			n.files = append(n.files, n.hash(e.Name))
+	n.dirs = append(n.dirs, n.hash("."))
+	n.files = make([]uint64, 0, x.Entries) // of the right size at once, as growing takes twice the memory
+	r := x.rows(true)
+	last := ""
+	for r.next() {
+		name := string(r.name)
+		dir, _ := split(name)
+		if r.kind == kindDirectory {
+			dir = name
+		}
+		for above := dir; above != "." && above != last && !strings.HasPrefix(last, above+"/"); above, _ = split(above) {
+			n.dirs = append(n.dirs, n.hash(above))
+		}
+		if last = dir; r.kind == kindFile {
+			n.files = append(n.files, n.hash(name))
 		}
 	}
 	slices.Sort(n.dirs)
+	n.dirs = slices.Compact(n.dirs)
 	slices.Sort(n.files)
-	return n
+	return n, r.fault
 }
 
 func (n *nameHashes) hash(name string) uint64 { return maphash.String(n.seed, name) }
@@ -98,8 +110,48 @@ func (n *nameHashes) has(name string, mode fs.FileMode) bool {
 // isPlainFile reports whether an entry is a file, and no further name of one.
 func isPlainFile(e *Entry) bool { return e.Mode.IsRegular() && !e.HardLink() }
 
+// top looks at the top directory.
+func (r *recycler) top(ctx context.Context) error {
+	h := handles{top: r.stage}
+	defer h.close()
+	kept, err := r.dir(ctx, &h, ".")
+	if err == nil && !kept {
+		err = errors.New("its top directory is not like a new one")
+	}
+	return err
+}
+
+// dirs looks at all other directories, a batch of entries at a time. A directory may come in several
+// batches, and is the same after each.
+func (r *recycler) dirs(ctx context.Context) error {
+	b := newBatch()
+	look := func() error {
+		for _, level := range byDepth(b.dirs) { // what is below a directory that goes is gone, too
+			if err := r.eachDir(ctx, level); err != nil {
+				return err
+			}
+		}
+		b = newBatch()
+		return nil
+	}
+	err := r.Index.Each(func(_ int, e *IndexEntry) error {
+		dir := e.Name
+		if !e.Mode.IsDir() {
+			dir, _ = split(dir)
+		}
+		if b.addDir(dir); len(b.dirs) < batchSize {
+			return nil
+		}
+		return look()
+	})
+	if err != nil {
+		return err
+	}
+	return look()
+}
+
 // eachDir looks at directories of equal depth.
-func (r *recycler) eachDir(ctx context.Context, dirs []int) error {
+func (r *recycler) eachDir(ctx context.Context, dirs []string) error {
 	return inParallel(ctx, len(dirs), func(next func() (from, to int, err error)) error {
 		h := handles{top: r.stage}
 		defer h.close()
@@ -108,9 +160,8 @@ func (r *recycler) eachDir(ctx context.Context, dirs []int) error {
 			if from == to || err != nil {
 				return err
 			}
-			for _, i := range dirs[from:to] {
-				name := r.Index.dirs[i].name
-				if r.kept.dirs[i], err = r.dir(ctx, &h, name); err != nil {
+			for _, name := range dirs[from:to] {
+				if _, err := r.dir(ctx, &h, name); err != nil {
 					return fmt.Errorf("recycle %q: %w", name, err)
 				}
 			}
@@ -119,7 +170,7 @@ func (r *recycler) eachDir(ctx context.Context, dirs []int) error {
 }
 
 // dir reports whether a directory is there and stays. Then only what the index has is left in it, and
-// its mode is that of a new one.
+// its mode and its time are those of a new one.
 func (r *recycler) dir(ctx context.Context, h *handles, name string) (bool, error) {
 	parent, base := split(name)
 	above, err := h.open(parent)
@@ -150,7 +201,10 @@ func (r *recycler) dir(ctx context.Context, h *handles, name string) (bool, erro
 			return false, os.NewSyscallError("fchmod", err)
 		}
 	}
-	return true, r.removeExtra(ctx, file, name)
+	if err := r.removeExtra(ctx, file, name); err != nil {
+		return false, err
+	}
+	return true, above.setTime(base, time.Now())
 }
 
 // removeExtra deletes from a directory what the index does not have.
@@ -187,9 +241,35 @@ func unlessAbsent(err error) error {
 	return err
 }
 
-// eachFile looks at all files.
-func (r *recycler) eachFile(ctx context.Context) error {
-	return inParallel(ctx, len(r.Index.Entries), func(next func() (from, to int, err error)) error {
+// files looks at all files, a batch at a time.
+func (r *recycler) files(ctx context.Context) error {
+	var batch []numberedEntry
+	err := r.Index.Each(func(i int, e *IndexEntry) error {
+		if !isPlainFile(&e.Entry) {
+			return nil
+		}
+		if batch = append(batch, numberedEntry{i, *e}); len(batch) < batchSize {
+			return nil
+		}
+		err := r.eachFile(ctx, batch)
+		batch = batch[:0]
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return r.eachFile(ctx, batch)
+}
+
+// numberedEntry is an entry with its number in the index.
+type numberedEntry struct {
+	number int
+	IndexEntry
+}
+
+// eachFile looks at files.
+func (r *recycler) eachFile(ctx context.Context, batch []numberedEntry) error {
+	return inParallel(ctx, len(batch), func(next func() (from, to int, err error)) error {
 		h := handles{top: r.stage}
 		defer h.close()
 		buf, bytes := make([]byte, 128<<10), int64(0)
@@ -201,11 +281,8 @@ func (r *recycler) eachFile(ctx context.Context) error {
 			if from == to {
 				break
 			}
-			for i := from; i < to; i++ {
-				e := &r.Index.Entries[i]
-				if !isPlainFile(&e.Entry) {
-					continue
-				}
+			for at := from; at < to; at++ {
+				i, e := batch[at].number, &batch[at].IndexEntry
 				state, err := r.file(&h, e, buf)
 				if err != nil {
 					return fmt.Errorf("recycle %q: %w", e.Name, err)

@@ -471,7 +471,7 @@ func TestRestoreDoesNotBelieveTheTable(t *testing.T) {
 		"nothing":          func(f *os.File, _ int64) error { return f.Truncate(0) },
 		"a changed piece with its checksum": func(f *os.File, _ int64) error {
 			other := []byte(noise(memberSize, 9))
-			e := &s.index.Entries[0]
+			e := &listed(t, s.index).Entries[0]
 			for number := range 6 { // as one of them is there
 				p := piece{number: number, offset: int64(number) * memberSize}
 				if err := (outFile{int(f.Fd())}).writePiece(e, p, other); err != nil {

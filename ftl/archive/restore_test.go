@@ -3,8 +3,10 @@ package archive
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,6 +16,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/rhettg/ftl/ftl/internal/spill"
 )
 
 // restored is a seekable archive and its index, as a host would have them.
@@ -25,14 +29,16 @@ type restored struct {
 func rewrite(t *testing.T, tar []byte) restored {
 	t.Helper()
 	var packed bytes.Buffer
-	index, err := Rewrite(t.Context(), &packed, Packed{Content: bytes.NewReader(tar), Form: Tar}, nil)
+	index, err := Rewrite(t.Context(), &packed, Packed{Content: bytes.NewReader(tar), Form: Tar}, spill.Temporary, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	decoded, err := DecodeIndex(index.Encode())
+	defer index.Close()
+	decoded, err := decode(encode(index))
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { decoded.Close() })
 	return restored{packed.Bytes(), decoded}
 }
 
@@ -143,6 +149,141 @@ func TestRestoreEqualsUnpack(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameTrees(t, stage.Name(), want.Name())
+}
+
+// small makes batches, shares and the distances of marks so small that a test has many of each.
+func small(t *testing.T) {
+	set(t, &batchSize, 7)
+	set(t, &namesAtOnce, 5)
+	set(t, &markEvery, 3)
+}
+
+// A tree of many batches is the same one, whether it is fetched or copied.
+func TestRestoreInBatches(t *testing.T) {
+	want := newStage(t)
+	s := rewrite(t, sampleTar())
+	if err := Restore(t.Context(), want, Restoration{Index: s.index, Ranges: s.ranges(nil)}); err != nil {
+		t.Fatal(err)
+	}
+	small(t)
+	s = rewrite(t, sampleTar())
+	stage := newStage(t)
+	if err := Restore(t.Context(), stage, Restoration{Index: s.index, Ranges: s.ranges(nil)}); err != nil {
+		t.Fatal(err)
+	}
+	sameTrees(t, stage.Name(), want.Name())
+	var fetched atomic.Int64
+	copied := newStage(t)
+	if err := Restore(t.Context(), copied, Restoration{Index: s.index, Ranges: s.ranges(&fetched), Trees: []Tree{{stage, s.index}}}); err != nil {
+		t.Fatal(err)
+	}
+	if n := fetched.Load(); n != 0 {
+		t.Errorf("fetched %d bytes, want none", n)
+	}
+	sameTrees(t, copied.Name(), want.Name())
+}
+
+// When the first part is fetched, nothing is made of what comes much later: no more entries than two
+// batches have are in memory.
+func TestRestoreLooksAheadOneBatch(t *testing.T) {
+	small(t)
+	var items []item
+	for i := range 200 {
+		items = append(items, item{name: fmt.Sprintf("d%d/f", i), content: noise(groupSize/2, int64(i))})
+	}
+	s := rewrite(t, archiveOf(items...))
+	stage := newStage(t)
+	fetch, most := s.ranges(nil), atomic.Int64{}
+	watched := func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+		if entries, err := os.ReadDir(stage.Name()); err != nil {
+			return nil, err
+		} else if offset == 0 {
+			most.Store(int64(len(entries)))
+		}
+		return fetch(ctx, offset, length)
+	}
+	if err := Restore(t.Context(), stage, Restoration{Index: s.index, Ranges: watched}); err != nil {
+		t.Fatal(err)
+	}
+	if n := most.Load(); n == 0 || n > 2*int64(batchSize)+1 {
+		t.Errorf("%d directories of %d were made before the first fetch, want some, and at most %d", n, len(items), 2*batchSize+1)
+	}
+}
+
+// Names that are used twice are found in whatever share of the names they are.
+func TestJudgeFindsWhatIsFarApart(t *testing.T) {
+	small(t)
+	many := make([]item, 0, 300)
+	for i := range 300 {
+		many = append(many, item{name: fmt.Sprintf("d%d/e%d/f%d", i%7, i%13, i), content: "x"})
+	}
+	for name, last := range map[string]item{
+		"a file twice":           {name: "d1/e1/f1", content: "x"},
+		"a file as a directory":  {name: "d1/e1/f1/x", content: "x"},
+		"a directory as a file":  {name: "d2/e2", content: "x"},
+		"a link to nothing":      {name: "link", flag: '1', link: "d1/e1/f0"},
+		"a link to a directory":  {name: "link", flag: '1', link: "d1"},
+		"a link to itself":       {name: "link", flag: '1', link: "link"},
+		"a symlink's directory":  {name: "sym/x", content: "x"},
+		"a symlink as directory": {name: "d3", flag: '2', link: "d1"},
+	} {
+		tar := archiveOf(append(append([]item{{name: "sym", flag: '2', link: "d1"}}, many...), last)...)
+		if _, err := Scan(t.Context(), Packed{Content: bytes.NewReader(tar), Form: Tar}, nil); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: got %v, want %v", name, err, ErrInvalid)
+		}
+	}
+	tar := archiveOf(append(many, item{name: "d5/e5/", flag: '5', mode: 0o755}, item{name: "link", flag: '1', link: "d1/e1/f1"})...)
+	got, err := Scan(t.Context(), Packed{Content: bytes.NewReader(tar), Form: Tar}, nil)
+	if want := (Totals{Entries: 300 + 7 + 7*13 + 1, Bytes: 300}); err != nil || got != want {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+}
+
+// What is known of an index takes no memory that grows with its entries.
+func TestIndexLeavesMemoryAlone(t *testing.T) {
+	w := newTableWriter(spill.Temporary)
+	const entries = 300_000
+	for i := range entries {
+		w.add(&IndexEntry{Entry: Entry{Name: fmt.Sprintf("directory%d/%x", i/100, sha256.Sum256([]byte(fmt.Sprint(i)))), Mode: 0o644, ModTime: someTime}})
+	}
+	written, err := w.index(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded := encode(written)
+	written.Close()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	x, err := decode(encoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if used := int64(after.HeapAlloc) - int64(before.HeapAlloc); used > 2<<20 {
+		t.Errorf("%d entries take %d KiB, want less than 2 MiB", x.Entries, used>>10)
+	}
+}
+
+func TestEachClash(t *testing.T) {
+	small(t)
+	tar := archiveOf(item{name: "a/", flag: '5', mode: 0o755}, item{name: "a/", flag: '5', mode: 0o755}, item{name: "README"}, item{name: "b"}, item{name: "c"}, item{name: "d"},
+		item{name: "readme"}, item{name: "A/x"}, item{name: "B"}, item{name: "e"})
+	x, err := List(t.Context(), Packed{Content: bytes.NewReader(tar), Form: Tar}, spill.Temporary, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	var got []string
+	if err := x.EachClash(func(name string) { got = append(got, name) }); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(got)
+	if want := []string{"B", "readme"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 func sameTrees(t *testing.T, got, want string) {
@@ -267,24 +408,24 @@ func TestRestoreAsksOnceMore(t *testing.T) {
 
 // The index is as untrusted as an archive is: the same entries are refused.
 func TestDecodeIndexJudges(t *testing.T) {
-	good := rewrite(t, sampleTar()).index
-	for name, spoil := range map[string]func(x *Index){
-		"escaping name":     func(x *Index) { x.Entries[1].Name = "../x" },
-		"absolute name":     func(x *Index) { x.Entries[1].Name = "/x" },
-		"unclean name":      func(x *Index) { x.Entries[1].Name = "a//b" },
-		"no name":           func(x *Index) { x.Entries[1].Name = "" },
-		"twice":             func(x *Index) { x.Entries[1].Name = x.Entries[2].Name },
-		"below a link":      func(x *Index) { x.Entries[6].Name = "link/x" },
-		"below a file":      func(x *Index) { x.Entries[3].Name = "bin/run/x" },
-		"hard link away":    func(x *Index) { x.Entries[5].Link = "../../x" },
-		"hard link nowhere": func(x *Index) { x.Entries[5].Link = "nowhere" },
-		"beyond the end":    func(x *Index) { x.Members = x.Members[:1] },
-		"huge member":       func(x *Index) { x.Members[0].Unpacked = 1 << 40 },
-		"no entries":        func(x *Index) { x.Entries = nil },
+	good := listed(t, rewrite(t, sampleTar()).index)
+	for name, spoil := range map[string]func(x *entryList){
+		"escaping name":     func(x *entryList) { x.Entries[1].Name = "../x" },
+		"absolute name":     func(x *entryList) { x.Entries[1].Name = "/x" },
+		"unclean name":      func(x *entryList) { x.Entries[1].Name = "a//b" },
+		"no name":           func(x *entryList) { x.Entries[1].Name = "" },
+		"twice":             func(x *entryList) { x.Entries[1].Name = x.Entries[2].Name },
+		"below a link":      func(x *entryList) { x.Entries[6].Name = "link/x" },
+		"below a file":      func(x *entryList) { x.Entries[3].Name = "bin/run/x" },
+		"hard link away":    func(x *entryList) { x.Entries[5].Link = "../../x" },
+		"hard link nowhere": func(x *entryList) { x.Entries[5].Link = "nowhere" },
+		"beyond the end":    func(x *entryList) { x.Members = x.Members[:1] },
+		"huge member":       func(x *entryList) { x.Members[0].Unpacked = 1 << 40 },
+		"no entries":        func(x *entryList) { x.Entries = nil },
 	} {
-		x := &Index{Members: slices.Clone(good.Members), Entries: slices.Clone(good.Entries)}
-		spoil(x)
-		if _, err := DecodeIndex(x.Encode()); !errors.Is(err, ErrInvalid) {
+		x := entryList{Members: slices.Clone(good.Members), Entries: slices.Clone(good.Entries)}
+		spoil(&x)
+		if _, err := decode(x.encode()); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: got %v, want %v", name, err, ErrInvalid)
 		}
 	}
@@ -299,7 +440,7 @@ func TestDecodeIndexIsBounded(t *testing.T) {
 	bomb := zstdOf(append(claim, make([]byte, 60<<20)...))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err := DecodeIndex(bomb)
+	_, err := decode(bomb)
 	runtime.ReadMemStats(&after)
 	if !errors.Is(err, ErrInvalid) {
 		t.Errorf("got %v, want %v", err, ErrInvalid)
@@ -313,37 +454,39 @@ func TestDecodeIndexIsBounded(t *testing.T) {
 // to the same index.
 func FuzzDecodeIndex(f *testing.F) {
 	var packed bytes.Buffer
-	index, err := Rewrite(f.Context(), &packed, Packed{Content: bytes.NewReader(archiveOf(item{name: "a/f", content: "x"}, item{name: "l", flag: '2', link: "a"})), Form: Tar}, nil)
+	index, err := Rewrite(f.Context(), &packed, Packed{Content: bytes.NewReader(archiveOf(item{name: "a/f", content: "x"}, item{name: "l", flag: '2', link: "a"})), Form: Tar}, spill.Temporary, nil)
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(index.Encode())
+	f.Add(encode(index))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		x, err := DecodeIndex(data)
+		x, err := decode(data)
 		if err != nil {
 			return
 		}
-		again, err := DecodeIndex(x.Encode())
-		if err != nil || len(again.Entries) != len(x.Entries) || again.Totals != x.Totals {
+		defer x.Close()
+		again, err := decode(encode(x))
+		if err != nil || again.Entries != x.Entries || again.Totals != x.Totals {
 			t.Errorf("encoded again: %v", err)
 		}
+		again.Close()
 	})
 }
 
 // Indexes of before they had a version are of the first; those of a newer one are not guessed at.
 func TestIndexVersion(t *testing.T) {
-	index, err := Rewrite(t.Context(), io.Discard, Packed{Content: bytes.NewReader(archiveOf(item{name: "f", content: "x"})), Form: Tar}, nil)
+	index, err := Rewrite(t.Context(), io.Discard, Packed{Content: bytes.NewReader(archiveOf(item{name: "f", content: "x"})), Form: Tar}, spill.Temporary, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	encoded := index.Encode()
+	encoded := encode(index)
 	old := encoded[len(versionFrame(indexVersion)):]
 	for _, data := range [][]byte{encoded, old} {
-		if _, err := DecodeIndex(data); err != nil {
+		if _, err := decode(data); err != nil {
 			t.Errorf("%q: %v", data, err)
 		}
 	}
-	_, err = DecodeIndex(append(versionFrame(indexVersion+1), old...))
+	_, err = decode(append(versionFrame(indexVersion+1), old...))
 	if version, ok := errors.AsType[*IndexVersionError](err); !ok || version.Version != "2" {
 		t.Errorf("got %v, want an error that names version 2", err)
 	}

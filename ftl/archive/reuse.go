@@ -10,36 +10,41 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// place is where a tree had some content when it was unpacked.
+// place is where a tree had some content when it was unpacked. The zero place is nowhere.
 type place struct {
-	tree  int
-	entry int
+	tree int // counted from 1
+	name string
+	size int64
 }
-
-func (p place) in(trees []Tree) *IndexEntry { return &trees[p.tree].Index.Entries[p.entry] }
 
 // localFile is a file to make whose content a tree may have.
 type localFile struct {
-	entry int // of the index that is restored
+	entry int // of the batch
 	from  place
 }
 
-// catalogue returns where content is. Where two trees have it, the first one counts.
-func catalogue(trees []Tree) map[Digest]place {
-	entries := 0
-	for t := range trees {
-		entries += len(trees[t].Index.Entries)
+// catalogue returns where the content of entries is. Where two trees have it, the first one counts.
+func catalogue(trees []Tree, entries []IndexEntry) (map[Digest]place, error) {
+	if len(trees) == 0 {
+		return nil, nil
 	}
-	have := make(map[Digest]place, entries) // of the right size at once, as growing takes twice the memory
-	for t := range trees {
-		for i := range trees[t].Index.Entries {
-			e := &trees[t].Index.Entries[i]
-			if _, found := have[e.Digest]; e.content() && !found {
-				have[e.Digest] = place{t, i}
-			}
+	have := make(map[Digest]place, len(entries)) // of the right size at once, as growing takes twice the memory
+	for i := range entries {
+		if entries[i].content() {
+			have[entries[i].Digest] = place{}
 		}
 	}
-	return have
+	wants := func(digest Digest) bool {
+		at, wanted := have[digest]
+		return wanted && at.tree == 0
+	}
+	for i, t := range trees {
+		err := t.Index.find(wants, func(e *IndexEntry) { have[e.Digest] = place{i + 1, e.Name, e.Size} })
+		if err != nil {
+			return nil, err
+		}
+	}
+	return have, nil
 }
 
 // reuse makes files from what the trees have. It returns the entries whose content is not there any
@@ -104,7 +109,7 @@ const cloneSize = 256 << 10
 
 // file makes a file, or notes that it has to be fetched.
 func (c *copier) file(f localFile) error {
-	e := &c.r.index.Entries[f.entry]
+	e := &c.r.entries[f.entry]
 	source, ok := c.open(f.from)
 	if !ok {
 		c.missed = append(c.missed, f.entry)
@@ -128,9 +133,8 @@ func (c *copier) file(f localFile) error {
 // open opens the file that should have the content, if it is still a file of the right size.
 // Anything else, also an error, only means that the content is fetched.
 func (c *copier) open(from place) (fd int, ok bool) {
-	e := from.in(c.trees)
-	parent, base := split(e.Name)
-	dir, err := c.from[from.tree].open(parent)
+	parent, base := split(from.name)
+	dir, err := c.from[from.tree-1].open(parent)
 	if err != nil {
 		return -1, false
 	}
@@ -139,7 +143,7 @@ func (c *copier) open(from place) (fd int, ok bool) {
 		return -1, false
 	}
 	var stat unix.Stat_t
-	if err := unix.Fstat(fd, &stat); err != nil || stat.Mode&unix.S_IFMT != unix.S_IFREG || stat.Size != e.Size {
+	if err := unix.Fstat(fd, &stat); err != nil || stat.Mode&unix.S_IFMT != unix.S_IFREG || stat.Size != from.size {
 		unix.Close(fd)
 		return -1, false
 	}

@@ -5,14 +5,32 @@ import (
 	"io"
 	"io/fs"
 	"math"
+
+	"github.com/rhettg/ftl/ftl/internal/spill"
 )
 
 // Scan reads a whole archive and returns what unpacking it would make. It accepts and refuses
-// exactly what Unpack does, and writes nothing. It calls visit, if not nil, for each entry of a tar
-// in the archive's order. The single file of the other forms has no entry.
+// exactly what Unpack does. It calls visit, if not nil, for each entry of a tar in the archive's
+// order, some of which may only be refused at the end. The single file of the other forms has no
+// entry.
 func Scan(ctx context.Context, p Packed, visit Visit) (Totals, error) {
-	p.File = File{Name: "file"} // whatever it is called
-	return walk(ctx, p, unlimited, &discard{buf: make([]byte, bufferSize)}, visit)
+	if !p.Form.Tree() {
+		p.File = File{Name: "file"} // whatever it is called
+		return walk(ctx, p, unlimited, &discard{buf: make([]byte, bufferSize)}, visit)
+	}
+	x, err := List(ctx, p, spill.Temporary, visit)
+	if err != nil {
+		return Totals{}, err
+	}
+	return x.Totals, x.Close()
+}
+
+// List is Scan for an archive that holds a tree. The index that it returns has no members. It is in
+// files that create makes if it is large, and the caller closes it.
+func List(ctx context.Context, p Packed, create spill.Create, visit Visit) (*Index, error) {
+	s := newIndexer(nil, create, visit)
+	err := s.read(ctx, p)
+	return s.index(nil, err)
 }
 
 // Visit is called for each entry of a tar before its content is read. It may ask for the beginning of

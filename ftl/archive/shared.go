@@ -35,7 +35,7 @@ func (s *sharedFiles) shared(entry int) *sharedFile {
 
 // write writes a piece of a file.
 func (r *restoring) write(d *disk, p piece, content []byte) error {
-	e := &r.index.Entries[p.entry]
+	e := &r.entries[p.entry]
 	shared := r.shared(p.entry)
 	if shared == nil {
 		return unpackError(e.Name, d.wholeFile(&e.Entry, content))
@@ -56,7 +56,7 @@ func (d *disk) wholeFile(e *Entry, content []byte) error {
 }
 
 func (r *restoring) writeShared(d *disk, s *sharedFile, p piece, content []byte) error {
-	e := &r.index.Entries[p.entry]
+	e := &r.entries[p.entry]
 	file, err := s.create(d, e)
 	if err != nil {
 		return err

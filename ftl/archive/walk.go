@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"io/fs"
-	"strings"
 	"time"
 )
 
@@ -40,6 +39,7 @@ type walker struct {
 	parent   string      // directory of the last entry: known to exist
 	headers  int64
 	headerAt int64       // where in the tar the header of the last entry begins
+	apart    bool        // entries are checked one by one only, and all go to visit and then to the sink
 	special  fs.FileMode // bits of its mode that are dropped
 	body     body
 }
@@ -128,10 +128,25 @@ func (w *walker) header(h *tar.Header) error {
 		return err
 	}
 	w.special = h.FileInfo().Mode() & (fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)
+	if w.apart {
+		return w.pass(&e)
+	}
 	if e.Mode.IsDir() {
 		return w.directory(&e)
 	}
 	return w.leaf(&e)
+}
+
+// pass takes any entry, without asking what others there are.
+func (w *walker) pass(e *Entry) error {
+	if e.Size > w.most.Bytes-w.sum.Bytes {
+		return invalid("%q: it unpacks to more than %d bytes", e.Name, w.most.Bytes)
+	}
+	w.sum.Bytes += e.Size
+	if err := w.show(e); err != nil || !e.Mode.IsRegular() || e.HardLink() {
+		return err
+	}
+	return w.sink.file(e, &w.body)
 }
 
 // directory takes an entry that is a directory. A directory may be listed twice, or after what is
@@ -283,27 +298,3 @@ func (w *walker) single(f File) error {
 }
 
 func roundUp(n int64) int64 { return (n + blockSize - 1) &^ (blockSize - 1) }
-
-// entries passes the entries of an index to the sink, as tree does with those of a tar. Files have
-// no content.
-func (w *walker) entries(entries []IndexEntry) error {
-	w.begin()
-	w.body = body{w: w, r: strings.NewReader("")}
-	for i := range entries {
-		e := &entries[i].Entry
-		if err := checkEntry(e); err != nil {
-			return err
-		}
-		judge := w.leaf
-		if e.Mode.IsDir() {
-			judge = w.directory
-		}
-		if err := judge(e); err != nil {
-			return err
-		}
-	}
-	if w.sum.Entries == 0 {
-		return invalid("it is empty")
-	}
-	return w.sink.finish(w.dirs)
-}

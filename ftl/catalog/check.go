@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rhettg/ftl/ftl/internal/spill"
 	"github.com/rhettg/ftl/revision"
 	"github.com/rhettg/ftl/store"
 )
@@ -141,7 +142,8 @@ func (k *checker) replace(r revision.Revision) string {
 
 // checkRevision checks a manifest with its index, and the archive.
 func (k *checker) checkRevision(ctx context.Context, r revision.Revision) error {
-	manifest, _, err := k.Seekable(ctx, r)
+	manifest, seekable, err := k.Seekable(ctx, r, spill.Temporary)
+	seekable.Close()                    // that it could be read is all that matters
 	if errors.Is(err, fs.ErrNotExist) { // purged meanwhile
 		return nil
 	}

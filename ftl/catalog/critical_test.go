@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/rhettg/ftl/ftl"
+	"github.com/rhettg/ftl/ftl/internal/spill"
 )
 
 // Whoever doesn't know a critical word is told which, and reads the rest all the same.
@@ -36,7 +37,7 @@ func TestCriticalWordsOfManifests(t *testing.T) {
 	if !ok || !isKind(err, ftl.Refused) || len(newer.Words) != 1 || newer.Words[0] != "!parts" {
 		t.Errorf("got %v, want a refusal that names !parts", err)
 	}
-	if _, _, err := c.Seekable(t.Context(), manifest.Revision); err == nil {
+	if _, _, err := c.Seekable(t.Context(), manifest.Revision, spill.Temporary); err == nil {
 		t.Error("Seekable has read it")
 	}
 }

@@ -10,16 +10,29 @@ import (
 
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/archive"
+	"github.com/rhettg/ftl/ftl/internal/spill"
 	"github.com/rhettg/ftl/revision"
 )
 
 // Tree is what a revision consists of, as far as its index tells.
-type Tree struct{ *archive.Index }
+type Tree struct {
+	Entries []archive.IndexEntry // in the order of the tar; a directory may come twice
+}
+
+// TreeOf reads a whole index.
+func TreeOf(index *archive.Index) (t Tree, err error) {
+	err = index.Each(func(_ int, e *archive.IndexEntry) error {
+		t.Entries = append(t.Entries, *e)
+		return nil
+	})
+	return t, err
+}
 
 // Tree reads the index of r. A revision that was spooled as it is, or is one file, has none, which is
 // ftl.Refused; one that the bucket does not have is ftl.NotFound.
 func (c *Catalog) Tree(ctx context.Context, r revision.Revision) (Tree, error) {
-	_, seekable, err := c.Seekable(ctx, r)
+	_, seekable, err := c.Seekable(ctx, r, spill.Temporary)
+	defer seekable.Close()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return Tree{}, ftl.Errorf(ftl.NotFound, "what there is: ftl list --master "+r.Package().String(), "the bucket has no revision %s", r)
@@ -28,7 +41,7 @@ func (c *Catalog) Tree(ctx context.Context, r revision.Revision) (Tree, error) {
 	case seekable == nil:
 		return Tree{}, ftl.Errorf(ftl.Refused, "spool a directory, or a tarball without --as-is", "%s has no index: it is one file, or was spooled as it is", r)
 	}
-	return Tree{seekable.Index}, nil
+	return TreeOf(seekable.Index)
 }
 
 // Change is what became of one name between two trees. As JSON it is a line of ftl diff.

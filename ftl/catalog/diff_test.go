@@ -51,7 +51,7 @@ func TestTreeSince(t *testing.T) {
 			[]string{"~ a  2 -> 3 bytes", "~ b  2 -> 3 bytes"}, 3},
 	}
 	for _, test := range tests {
-		from, to := Tree{&archive.Index{Entries: test.from}}, Tree{&archive.Index{Entries: test.to}}
+		from, to := Tree{test.from}, Tree{test.to}
 		var got []string
 		for _, change := range to.Since(from) {
 			got = append(got, change.String())

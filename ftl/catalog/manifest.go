@@ -1,16 +1,20 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"time"
 
 	"github.com/rhettg/ftl/ftl/archive"
+	"github.com/rhettg/ftl/ftl/internal/spill"
 	"github.com/rhettg/ftl/ftl/trust"
 	"github.com/rhettg/ftl/revision"
+	"github.com/rhettg/ftl/store"
 )
 
 // Manifest says what a revision is made of, so that a host can check what it
@@ -52,12 +56,18 @@ type pin struct {
 	sha256 [sha256.Size]byte
 }
 
-func pinOf(data []byte) pin { return pin{int64(len(data)), sha256.Sum256(data)} }
+func pinOf(data io.Reader) (p pin, err error) {
+	hash := sha256.New()
+	p.size, err = io.Copy(hash, data)
+	p.sha256 = [sha256.Size]byte(hash.Sum(nil))
+	return p, err
+}
 
 const (
 	manifestFormat    = "ftl manifest 1"
 	maxManifestHeader = 16 << 10
 	maxManifestTop    = maxManifestHeader + maxSignatures*trust.MaxSignature
+	maxAboveIndex     = 1 << 20   // the header and the armoured blocks
 	maxManifest       = 256 << 20 // with an index; that of 5 million files has about 130 MiB
 )
 
@@ -78,30 +88,68 @@ func (c *Catalog) WholeManifest(ctx context.Context, r revision.Revision) (Manif
 	return manifest, text, err
 }
 
-// Seekable is what a host needs to fetch a revision in parts.
+// Seekable is what a host needs to fetch a revision in parts. Its index stays in files, if it is
+// large, until Close.
 type Seekable struct {
 	*archive.Index
-	Encoded []byte // the index as it is in the bucket
+
+	text    *spill.Buffer // the whole manifest
+	encoded place         // of the index in it
+}
+
+// place is where something is in a file.
+type place struct{ offset, size int64 }
+
+// Encoded reads the index as it is in the bucket.
+func (s *Seekable) Encoded() *io.SectionReader {
+	return io.NewSectionReader(s.text, s.encoded.offset, s.encoded.size)
+}
+
+// Close may be called on nil.
+func (s *Seekable) Close() error {
+	if s == nil {
+		return nil
+	}
+	return errors.Join(s.Index.Close(), s.text.Close())
 }
 
 // Seekable reads the manifest of r with its index, which is nil where the
 // archive was spooled as it is or is no tree. The error satisfies fs.ErrNotExist
 // where the bucket has no such revision, and archive.ErrInvalid where the index
-// is not the one that was spooled.
-func (c *Catalog) Seekable(ctx context.Context, r revision.Revision) (Manifest, *Seekable, error) {
-	manifest, text, err := c.readManifest(ctx, r, maxManifest)
+// is not the one that was spooled. What is large goes to files that create makes.
+func (c *Catalog) Seekable(ctx context.Context, r revision.Revision, create spill.Create) (Manifest, *Seekable, error) {
+	text, object, err := spillObject(ctx, c.Bucket, ManifestKey(r), maxManifest, create)
+	if err != nil {
+		return Manifest{}, nil, err
+	}
+	manifest, seekable, err := c.openManifest(r, text, object, create)
+	if seekable == nil {
+		err = cmp.Or(err, text.Close())
+	}
+	return manifest, seekable, err
+}
+
+// openManifest reads a manifest with its index, if there is one. It keeps the text for the Seekable.
+func (c *Catalog) openManifest(r revision.Revision, text *spill.Buffer, object store.Object, create spill.Create) (Manifest, *Seekable, error) {
+	head := make([]byte, min(text.Size(), maxAboveIndex))
+	if _, err := text.ReadAt(head, 0); err != nil && err != io.EOF {
+		return Manifest{}, nil, err
+	}
+	manifest, err := c.readHeader(r, head, object)
 	if err != nil || manifest.index == (pin{}) {
 		return manifest, nil, err
 	}
-	encoded, err := manifest.encodedIndex(text)
+	seekable := &Seekable{text: text}
+	if seekable.encoded, err = manifest.findIndex(head, text.Size()); err == nil {
+		err = manifest.checkIndex(seekable.Encoded())
+	}
 	if err != nil {
 		return manifest, nil, fmt.Errorf("read %s: %w", ManifestKey(r), err)
 	}
-	index, err := manifest.decodeIndex(encoded)
-	if err != nil {
+	if seekable.Index, err = manifest.decodeIndex(seekable.Encoded(), create); err != nil {
 		return manifest, nil, err
 	}
-	return manifest, &Seekable{index, encoded}, nil
+	return manifest, seekable, nil
 }
 
 // readManifest reads so many bytes of a manifest, and returns them too. What is none is refused.
@@ -110,10 +158,20 @@ func (c *Catalog) readManifest(ctx context.Context, r revision.Revision, limit i
 	if err != nil {
 		return Manifest{}, nil, err
 	}
+	manifest, err := c.readHeader(r, text, object)
+	if err != nil {
+		return Manifest{}, nil, err
+	}
+	return manifest, text, nil
+}
+
+// readHeader reads the header at the beginning of the manifest of r, and verifies it. What is none is
+// refused.
+func (c *Catalog) readHeader(r revision.Revision, text []byte, object store.Object) (_ Manifest, err error) {
 	var signer trust.Signer
 	if c.Trust != nil {
 		if signer, err = c.Trust.verifyManifest(r, text, c.Trust.clock(object.Date)); err != nil {
-			return Manifest{}, nil, err
+			return Manifest{}, err
 		}
 	}
 	manifest, err := parseManifest(text)
@@ -122,39 +180,48 @@ func (c *Catalog) readManifest(ctx context.Context, r revision.Revision, limit i
 		err = fmt.Errorf("it is the manifest of %s", manifest.Revision)
 	}
 	if _, newer := errors.AsType[*NewerError](err); newer {
-		return Manifest{}, nil, err
+		return Manifest{}, err
 	}
 	if err != nil {
-		return Manifest{}, nil, refused(fmt.Errorf("read %s: %w", ManifestKey(r), err))
+		return Manifest{}, refused(fmt.Errorf("read %s: %w", ManifestKey(r), err))
 	}
-	return manifest, text, nil
+	return manifest, nil
 }
 
-// encodedIndex finds the index that the header names: below it and below the armoured blocks there.
-// What follows the index is of no matter.
-func (m Manifest) encodedIndex(text []byte) ([]byte, error) {
-	_, below, err := splitManifest(text)
+// findIndex returns where in a manifest of so many bytes the index is that the header names: below it
+// and below the armoured blocks there. What follows the index is of no matter.
+func (m Manifest) findIndex(head []byte, size int64) (place, error) {
+	_, below, err := splitManifest(head)
 	if err == nil {
 		below, err = skipBlocks(below)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", archive.ErrInvalid, err)
+		return place{}, fmt.Errorf("%w: %w", archive.ErrInvalid, err)
 	}
-	encoded := below[:min(m.index.size, int64(len(below)))]
-	if pinOf(encoded) != m.index {
-		return nil, fmt.Errorf("%w: its index was changed after it was spooled", archive.ErrInvalid)
+	offset := int64(len(head) - len(below))
+	return place{offset, min(m.index.size, size-offset)}, nil
+}
+
+// checkIndex compares the index with what the header pins.
+func (m Manifest) checkIndex(encoded io.Reader) error {
+	found, err := pinOf(encoded)
+	if err != nil {
+		return err
 	}
-	return encoded, nil
+	if found != m.index {
+		return fmt.Errorf("%w: its index was changed after it was spooled", archive.ErrInvalid)
+	}
+	return nil
 }
 
 // decodeIndex decodes the index, if it fits what else the header says.
-func (m Manifest) decodeIndex(encoded []byte) (*archive.Index, error) {
-	index, err := archive.DecodeIndex(encoded)
+func (m Manifest) decodeIndex(encoded io.Reader, create spill.Create) (*archive.Index, error) {
+	index, err := archive.DecodeIndex(encoded, m.index.size, create)
 	if version, newer := errors.AsType[*archive.IndexVersionError](err); newer {
 		return nil, newerIndex(m.Revision, version)
 	}
 	if err == nil && (index.Totals != m.Unpacked || index.Size() != m.Size) {
-		err = fmt.Errorf("%w: its index and its header contradict each other", archive.ErrInvalid)
+		err = errors.Join(fmt.Errorf("%w: its index and its header contradict each other", archive.ErrInvalid), index.Close())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", ManifestKey(m.Revision), err)

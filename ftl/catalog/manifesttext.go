@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strconv"
 	"strings"
@@ -16,13 +17,10 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// Encode returns the object: the header and the index, if there is one, which
-// it pins.
-func (m *Manifest) Encode(index []byte) []byte {
-	if index != nil {
-		m.index = pinOf(index)
-	}
-	return append(m.Header(), index...)
+// Pin makes the header say which index stands below it. A manifest without one pins none.
+func (m *Manifest) Pin(index io.Reader) (err error) {
+	m.index, err = pinOf(index)
+	return err
 }
 
 // Header returns the text form, with the empty line that ends it.

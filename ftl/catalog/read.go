@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,6 +11,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/rhettg/ftl/ftl/internal/spill"
 	"github.com/rhettg/ftl/store"
 )
 
@@ -22,40 +25,67 @@ var errSpoiled = errors.New("its bytes are not those that were written; somethin
 // from the bytes may show the one without the other while somebody writes. What other software
 // wrote has no digest.
 func readObject(ctx context.Context, bucket store.Bucket, key string, limit int64) ([]byte, store.Object, error) {
-	data, object, err := readOnce(ctx, bucket, key, limit)
+	var data bytes.Buffer
+	object, err := copyObject(ctx, bucket, key, limit, func() io.Writer { data.Reset(); return &data })
+	if err != nil {
+		return nil, store.Object{}, err
+	}
+	return data.Bytes(), object, nil
+}
+
+// spillObject is readObject for what may be large. The caller closes the bytes.
+func spillObject(ctx context.Context, bucket store.Bucket, key string, limit int64, create spill.Create) (*spill.Buffer, store.Object, error) {
+	data := spill.New(create)
+	var closing error
+	object, err := copyObject(ctx, bucket, key, limit, func() io.Writer {
+		closing = errors.Join(closing, data.Close())
+		data = spill.New(create)
+		return data
+	})
+	if err = cmp.Or(err, closing); err != nil {
+		data.Close()
+		return nil, store.Object{}, err
+	}
+	return data, object, nil
+}
+
+// copyObject reads an object into what to returns, which is called anew for each try.
+func copyObject(ctx context.Context, bucket store.Bucket, key string, limit int64, to func() io.Writer) (store.Object, error) {
+	object, err := copyOnce(ctx, bucket, key, limit, to())
 	for _, pause := range rereads {
 		if !errors.Is(err, errSpoiled) {
 			break
 		}
 		select {
 		case <-ctx.Done():
-			return nil, store.Object{}, context.Cause(ctx)
+			return store.Object{}, context.Cause(ctx)
 		case <-time.After(pause):
 		}
-		data, object, err = readOnce(ctx, bucket, key, limit)
+		object, err = copyOnce(ctx, bucket, key, limit, to())
 	}
 	if errors.Is(err, errSpoiled) {
 		err = refused(fmt.Errorf("read %s: %w", key, err))
 	}
-	return data, object, err
+	return object, err
 }
 
 // rereads are the pauses before wrong bytes are asked for again.
 var rereads = [...]time.Duration{0, 50 * time.Millisecond, 500 * time.Millisecond}
 
-func readOnce(ctx context.Context, bucket store.Bucket, key string, limit int64) ([]byte, store.Object, error) {
+func copyOnce(ctx context.Context, bucket store.Bucket, key string, limit int64, to io.Writer) (store.Object, error) {
 	body, object, err := bucket.Get(ctx, key, store.GetOptions{Length: limit})
 	if err != nil {
-		return nil, store.Object{}, err
+		return store.Object{}, err
 	}
 	defer body.Close()
-	data, err := io.ReadAll(io.LimitReader(body, limit))
+	hash := sha256.New()
+	n, err := io.Copy(io.MultiWriter(to, hash), io.LimitReader(body, limit))
 	if err != nil {
-		return nil, store.Object{}, err
+		return store.Object{}, err
 	}
-	want, sum := object.Metadata["sha256"], sha256.Sum256(data)
-	if want != "" && int64(len(data)) == object.Size && want != hex.EncodeToString(sum[:]) {
-		return nil, store.Object{}, errSpoiled
+	want := object.Metadata["sha256"]
+	if want != "" && n == object.Size && want != hex.EncodeToString(hash.Sum(nil)) {
+		return store.Object{}, errSpoiled
 	}
-	return data, object, nil
+	return object, nil
 }

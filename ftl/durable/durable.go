@@ -8,8 +8,10 @@
 package durable
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -20,7 +22,7 @@ import (
 // a whole. The temporary name is that of the file with a "." before and ".tmp" behind, so at most
 // one process may write a file at a time.
 func WriteFile(in *os.Root, name string, data []byte, perm fs.FileMode) error {
-	if err := replace(in, name, data, perm, (*os.File).Sync); err != nil {
+	if err := replace(in, name, bytes.NewReader(data), perm, (*os.File).Sync); err != nil {
 		return err
 	}
 	return SyncDir(in, path.Dir(name))
@@ -29,10 +31,15 @@ func WriteFile(in *os.Root, name string, data []byte, perm fs.FileMode) error {
 // ReplaceFile is WriteFile without the syncs: atomic for other processes, but
 // not after a power cut. It is for what only means something until a reboot.
 func ReplaceFile(in *os.Root, name string, data []byte, perm fs.FileMode) error {
-	return replace(in, name, data, perm, func(*os.File) error { return nil })
+	return CopyFile(in, name, bytes.NewReader(data), perm)
 }
 
-func replace(in *os.Root, name string, data []byte, perm fs.FileMode, sync func(*os.File) error) (err error) {
+// CopyFile is ReplaceFile with what is read from a reader.
+func CopyFile(in *os.Root, name string, from io.Reader, perm fs.FileMode) error {
+	return replace(in, name, from, perm, func(*os.File) error { return nil })
+}
+
+func replace(in *os.Root, name string, from io.Reader, perm fs.FileMode, sync func(*os.File) error) (err error) {
 	temporary, err := freeTemporary(in, name)
 	if err != nil {
 		return err
@@ -46,7 +53,7 @@ func replace(in *os.Root, name string, data []byte, perm fs.FileMode, sync func(
 			in.Remove(temporary) // a full disk needs the room
 		}
 	}()
-	if _, err := f.Write(data); err != nil {
+	if _, err := io.Copy(f, from); err != nil {
 		return errors.Join(err, f.Close())
 	}
 	if err := sync(f); err != nil {

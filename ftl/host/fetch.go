@@ -2,10 +2,13 @@ package host
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/archive"
@@ -16,7 +19,8 @@ import (
 
 // fetch puts the tree of r into revs, complete and on disk.
 func (s *syncing) fetch(ctx context.Context, from source, r revision.Revision) (catalog.Manifest, error) {
-	manifest, seekable, err := from.Seekable(ctx, r)
+	manifest, seekable, err := from.Seekable(ctx, r, s.scratch)
+	defer seekable.Close() // it was only read
 	if errors.Is(err, fs.ErrNotExist) {
 		return manifest, fmt.Errorf("%w: %w", errNotInBucket, err)
 	}
@@ -54,9 +58,22 @@ func (s *syncing) fetch(ctx context.Context, from source, r revision.Revision) (
 	}
 	s.keepManifest(manifest)
 	if seekable != nil {
-		s.keepIndex(r, seekable.Encoded)
+		s.keepIndex(r, seekable.Encoded())
 	}
 	return manifest, nil
+}
+
+// scratch makes a file in the stage that has no name any more.
+func (s *syncing) scratch() (*os.File, error) {
+	path := filepath.Join(s.Stage(), "scratch."+rand.Text())
+	file, err := s.Files.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Files.Remove(path); err != nil {
+		return nil, ftl.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 // openArchive reads the archive, or a part of it. One that is missing, or of

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rhettg/ftl/ftl/internal/directory"
+	"github.com/rhettg/ftl/ftl/internal/spill"
 )
 
 // What lies in a tree may be anything, and the commands that only show read it too.
@@ -48,7 +49,7 @@ func TestFilesOfATreeAreInput(t *testing.T) {
 			if got := p.ReadLeftovers(); len(got.Trees) > 0 {
 				t.Errorf("there are leftovers: %v", got)
 			}
-			if _, ok := p.openRevisionTree(letter(t, "a")); ok {
+			if _, ok := p.openRevisionTree(letter(t, "a"), spill.Temporary); ok {
 				t.Error("there is an index")
 			}
 			for _, lock := range []tree.LockName{tree.ChangeLock, tree.SyncLock} { // of these, a directory is in the way

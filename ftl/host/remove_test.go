@@ -3,6 +3,7 @@ package host
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rhettg/ftl/ftl"
@@ -20,7 +21,7 @@ func TestRemovalThatBreaksOffLeavesTheTreeOnly(t *testing.T) {
 	if err := os.Mkdir(p.RevisionDir(r), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	(&syncing{holding{pkg: p}}).keepIndex(r, []byte("index"))
+	(&syncing{holding{pkg: p}}).keepIndex(r, strings.NewReader("index"))
 	log := p.HookLog(r, ftl.PostSync)
 	if err := os.WriteFile(log, nil, 0o600); err != nil {
 		t.Fatal(err)

@@ -3,14 +3,17 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/archive"
 	"github.com/rhettg/ftl/ftl/catalog"
 	"github.com/rhettg/ftl/ftl/host/tree"
+	"github.com/rhettg/ftl/ftl/internal/spill"
 	"github.com/rhettg/ftl/revision"
 	"github.com/rhettg/ftl/store"
 )
@@ -27,7 +30,7 @@ func (s *syncing) restore(ctx context.Context, bucket *catalog.Catalog, manifest
 		return err
 	}
 	defer root.Close()
-	trees, closeTrees, err := s.localTrees()
+	trees, closeTrees, err := s.localTrees(s.scratch)
 	if err != nil {
 		return err
 	}
@@ -58,11 +61,13 @@ type kept struct{ *tree.Tree }
 const maxTrees = 2
 
 // localTrees opens the ready revisions in which content may be found, the
-// active one first. One whose index was lost only is not searched.
-func (p kept) localTrees() (trees []archive.Tree, closeAll func(), err error) {
+// active one first. One whose index was lost only is not searched. What is large goes to files that
+// create makes.
+func (p kept) localTrees(create spill.Create) (trees []archive.Tree, closeAll func(), err error) {
 	closeAll = func() {
 		for _, have := range trees {
 			have.Dir.Close()
+			have.Index.Close()
 		}
 	}
 	st, err := p.ReadState()
@@ -79,7 +84,7 @@ func (p kept) localTrees() (trees []archive.Tree, closeAll func(), err error) {
 	}
 	for i := len(candidates) - 1; i >= 0 && len(trees) < maxTrees; i-- {
 		if r := candidates[i]; r != links.Current || i == len(candidates)-1 {
-			if have, ok := p.openRevisionTree(r); ok {
+			if have, ok := p.openRevisionTree(r, create); ok {
 				trees = append(trees, have)
 			}
 		}
@@ -87,24 +92,34 @@ func (p kept) localTrees() (trees []archive.Tree, closeAll func(), err error) {
 	return trees, closeAll, nil
 }
 
-func (p kept) openRevisionTree(r revision.Revision) (archive.Tree, bool) {
-	index, err := p.readIndex(r)
+func (p kept) openRevisionTree(r revision.Revision, create spill.Create) (archive.Tree, bool) {
+	index, err := p.readIndex(r, create)
 	if err != nil {
 		return archive.Tree{}, false
 	}
 	dir, err := p.Files.OpenRoot(p.RevisionDir(r))
 	if err != nil {
+		index.Close()
 		return archive.Tree{}, false
 	}
 	return archive.Tree{Dir: dir, Index: index}, true
 }
 
-func (p kept) readIndex(r revision.Revision) (*archive.Index, error) {
-	encoded, err := p.Files.ReadFile(p.indexPath(r), tree.MaxIndex)
+// readIndex reads the index that was kept, which the caller closes.
+func (p kept) readIndex(r revision.Revision, create spill.Create) (*archive.Index, error) {
+	file, err := p.Files.OpenFile(p.indexPath(r), os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
-	return archive.DecodeIndex(encoded)
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > tree.MaxIndex {
+		return nil, fmt.Errorf("%s is larger than an index can be", file.Name())
+	}
+	return archive.DecodeLocalIndex(file, info.Size(), create)
 }
 
 // indexPath is where the index of a revision is kept for the next fetch. It
@@ -114,11 +129,11 @@ func (p kept) indexPath(r revision.Revision) string {
 	return filepath.Join(p.Meta(), "index", r.ID())
 }
 
-func (s *syncing) keepIndex(r revision.Revision, encoded []byte) {
+func (s *syncing) keepIndex(r revision.Revision, encoded io.Reader) {
 	path := s.indexPath(r)
 	err := s.Files.Mkdir(filepath.Dir(path), 0o700)
 	if err == nil || errors.Is(err, fs.ErrExist) {
-		err = s.Files.ReplaceFile(path, encoded, 0o600)
+		err = s.Files.CopyFile(path, encoded, 0o600)
 	}
 	if err != nil {
 		s.host.warn("%s: keep the index of %s: %v", s.Name, r, err)

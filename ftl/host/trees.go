@@ -9,6 +9,7 @@ import (
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/catalog"
 	"github.com/rhettg/ftl/ftl/host/tree"
+	"github.com/rhettg/ftl/ftl/internal/spill"
 	"github.com/rhettg/ftl/revision"
 )
 
@@ -60,9 +61,10 @@ func (h *Host) Tree(ctx context.Context, r revision.Revision) (catalog.Tree, err
 	if err := p.mustExist(); err != nil {
 		return catalog.Tree{}, err
 	}
-	index, err := p.readIndex(r)
+	index, err := p.readIndex(r, spill.Temporary)
 	if err == nil {
-		return catalog.Tree{Index: index}, nil
+		defer index.Close()
+		return catalog.TreeOf(index)
 	}
 	// One that can't be used is only missed: what is in the bucket is the same.
 	if h.Open == nil && errors.Is(err, fs.ErrNotExist) {

@@ -77,7 +77,7 @@ func (m *Master) writeManifest(ctx context.Context, r revision.Revision, object 
 	if err != nil {
 		return "", err
 	}
-	text := manifest.Encode(nil)
+	text := manifest.Header()
 	taken, err := m.create(ctx, catalog.ManifestKey(r), bytes.NewReader(text), sha256.Sum256(text), manifest.Op)
 	if taken {
 		message = "by somebody else meanwhile"
@@ -100,7 +100,7 @@ func (m *Master) manifestOf(ctx context.Context, r revision.Revision, object sto
 		Revision: r, Archive: object.Key, File: file, Mode: 0o644, Op: newOp(), At: object.Modified, By: m.by(), Note: "adopted",
 	}}
 	found := new(lint)
-	if err := u.packOpen(ctx, archived, true, found.visit); err != nil {
+	if err := u.packOpen(ctx, archived, true, found); err != nil {
 		return catalog.Manifest{}, err
 	}
 	defer u.Close()

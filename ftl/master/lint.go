@@ -19,12 +19,11 @@ import (
 type lint struct {
 	candidates map[string]archive.Entry // those where a hook is looked up
 	heads      map[string][]byte        // their beginnings
-	misspelt   []string                 // names that look like a hook's and are not
-	special    []string                 // files with bits that no host keeps
-	deep       []string                 // hooks that are one directory too deep
-	escaping   []string                 // links that lead out of the revision
-	folded     map[string]string        // names in lower case
-	clashes    []string                 // names that differ only in case
+	misspelt   warned                   // names that look like a hook's and are not
+	special    warned                   // files with bits that no host keeps
+	deep       warned                   // hooks that are one directory too deep
+	escaping   warned                   // links that lead out of the revision
+	clashes    warned                   // names that differ only in case
 	linked     bool                     // the hooks' directory is a symlink
 	says       bool                     // the package says something of itself
 }
@@ -32,21 +31,28 @@ type lint struct {
 // maxWarned bounds how many names of a kind a warning lists.
 const maxWarned = 3
 
+// warned are the first names of a kind, and how many there are.
+type warned struct {
+	names []string
+	count int
+}
+
+func (w *warned) add(name string) {
+	if w.count++; w.count <= maxWarned {
+		w.names = append(w.names, name)
+	}
+}
+
 func (l *lint) visit(entry archive.Visited) (archive.Head, error) {
 	if l.candidates == nil {
-		l.candidates, l.folded = make(map[string]archive.Entry), make(map[string]string)
+		l.candidates = make(map[string]archive.Entry)
 		l.heads = make(map[string][]byte)
 	}
-	lower := strings.ToLower(entry.Name)
-	if other, ok := l.folded[lower]; ok && other != entry.Name {
-		l.clashes = append(l.clashes, entry.Name)
-	}
-	l.folded[lower] = entry.Name
 	switch entry.Mode.Type() {
 	case fs.ModeSymlink:
 		l.linked = l.linked || entry.Name == "ftl"
 		if escapes(entry.Entry) {
-			l.escaping = append(l.escaping, entry.Name)
+			l.escaping.add(entry.Name)
 		}
 	case 0:
 		l.visitFile(entry)
@@ -66,6 +72,11 @@ func (l *lint) visit(entry archive.Visited) (archive.Head, error) {
 		l.heads[entry.Name] = bytes.Clone(head)
 		return nil
 	}}, nil
+}
+
+// compare notes what is odd about the names of a tree as a whole.
+func (l *lint) compare(index *archive.Index) error {
+	return index.EachClash(l.clashes.add)
 }
 
 // lineSize is as much of a script as Linux reads to tell how it is run.
@@ -98,15 +109,15 @@ func (l *lint) complete(manifest *catalog.Manifest, warn func(format string, arg
 // visitFile notes what is odd about a file.
 func (l *lint) visitFile(entry archive.Visited) {
 	if entry.Special&(fs.ModeSetuid|fs.ModeSetgid) != 0 {
-		l.special = append(l.special, entry.Name)
+		l.special.add(entry.Name)
 	}
 	switch {
 	case isCandidate(entry.Name):
 	case isCandidate(withoutFirst(entry.Name)) && strings.Count(entry.Name, "/") == 2:
-		l.deep = append(l.deep, entry.Name)
+		l.deep.add(entry.Name)
 	default:
 		if meant, ok := looksLikeHook(entry.Name); ok {
-			l.misspelt = append(l.misspelt, fmt.Sprintf("%s (%s?)", entry.Name, meant))
+			l.misspelt.add(fmt.Sprintf("%s (%s?)", entry.Name, meant))
 		}
 	}
 }
@@ -168,7 +179,7 @@ func (l *lint) hooks(warn func(format string, args ...any)) ([]string, error) {
 
 func (l *lint) warn(warn func(format string, args ...any)) {
 	for _, about := range []struct {
-		names  []string
+		found  warned
 		format string
 	}{
 		{l.deep, "hooks are found in ftl/ at the top only, so these will not run: %s"},
@@ -177,9 +188,9 @@ func (l *lint) warn(warn func(format string, args ...any)) {
 		{l.escaping, "these links lead out of the revision: %s"},
 		{l.clashes, "these names differ from others only in case: %s"},
 	} {
-		names := about.names
-		if len(names) > maxWarned {
-			names = append(names[:maxWarned:maxWarned], fmt.Sprintf("%d more", len(names)-maxWarned))
+		names := about.found.names
+		if more := about.found.count - len(names); more > 0 {
+			names = append(names, fmt.Sprintf("%d more", more))
 		}
 		if len(names) > 0 {
 			warn(about.format, strings.Join(names, ", "))

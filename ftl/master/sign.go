@@ -92,7 +92,9 @@ func (m *Master) signed(r revision.Revision, text []byte) ([]byte, error) {
 // checkContent makes sure that the bucket has what a manifest says, and that it is what a local file has.
 func (m *Master) checkContent(ctx context.Context, manifest catalog.Manifest, local string) error {
 	unverified := catalog.Catalog{Bucket: m.Bucket.Bucket}
-	if _, _, err := unverified.Seekable(ctx, manifest.Revision); err != nil { // which checks the index
+	_, seekable, err := unverified.Seekable(ctx, manifest.Revision, tempFile) // which checks the index
+	seekable.Close()
+	if err != nil {
 		return err
 	}
 	body, _, err := m.Bucket.Get(ctx, manifest.Archive, store.GetOptions{})

@@ -152,11 +152,7 @@ func (m *Master) upload(ctx context.Context, u *upload, after time.Time) (err er
 			return err
 		}
 		if !taken {
-			text, err := m.signed(manifest.Revision, manifest.Encode(u.index))
-			if err != nil {
-				return errors.Join(err, m.Bucket.Delete(ctx, manifest.Archive))
-			}
-			taken, err = m.create(ctx, catalog.ManifestKey(manifest.Revision), bytes.NewReader(text), sha256.Sum256(text), manifest.Op)
+			taken, err := m.createManifest(ctx, u)
 			if err != nil || !taken {
 				return err
 			}
@@ -168,6 +164,20 @@ func (m *Master) upload(ctx context.Context, u *upload, after time.Time) (err er
 		after, _ = manifest.Revision.Time()
 	}
 	return ftl.Errorf(ftl.Refused, "run it again", "others took %d names in a row", maxSpoolTries)
+}
+
+// createManifest is create for the manifest of an upload.
+func (m *Master) createManifest(ctx context.Context, u *upload) (taken bool, err error) {
+	top, err := m.signed(u.manifest.Revision, u.manifest.Header())
+	if err != nil {
+		return false, errors.Join(err, m.Bucket.Delete(ctx, u.manifest.Archive))
+	}
+	object, sum, err := u.manifestObject(top)
+	defer object.Close()
+	if err != nil {
+		return false, err
+	}
+	return m.create(ctx, catalog.ManifestKey(u.manifest.Revision), object.Reader(), sum, u.manifest.Op)
 }
 
 // create puts an object where there is none, and reports whether somebody else has taken the key.

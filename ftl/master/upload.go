@@ -1,6 +1,7 @@
 package master
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -18,6 +19,7 @@ import (
 	"github.com/rhettg/ftl/ftl/archive"
 	"github.com/rhettg/ftl/ftl/catalog"
 	"github.com/rhettg/ftl/ftl/internal/counting"
+	"github.com/rhettg/ftl/ftl/internal/spill"
 	"github.com/rhettg/ftl/revision"
 )
 
@@ -28,7 +30,7 @@ type upload struct {
 	source    source
 	extension string
 	manifest  catalog.Manifest
-	index     []byte             // of a seekable archive
+	index     *spill.Buffer      // of a seekable archive
 	progress  func(ftl.Progress) // nil: nobody listens
 }
 
@@ -108,11 +110,11 @@ func (u *upload) pack(ctx context.Context, opts SpoolOptions, warn func(string, 
 	from, found := u.source, new(lint)
 	switch {
 	case from.isDir():
-		err = u.packDir(ctx, from.path, opts.Exclude, found.visit)
+		err = u.packDir(ctx, from.path, opts.Exclude, found)
 	case from.stream != nil:
-		err = u.packStream(ctx, from.stream, opts.AsIs, found.visit)
+		err = u.packStream(ctx, from.stream, opts.AsIs, found)
 	default:
-		err = u.packFile(ctx, from.path, opts.AsIs, found.visit)
+		err = u.packFile(ctx, from.path, opts.AsIs, found)
 	}
 	if err == nil {
 		err = found.complete(&u.manifest, warn)
@@ -124,7 +126,7 @@ func (u *upload) pack(ctx context.Context, opts SpoolOptions, warn func(string, 
 }
 
 // packDir packs a directory.
-func (u *upload) packDir(ctx context.Context, dir string, exclude []string, visit archive.Visit) error {
+func (u *upload) packDir(ctx context.Context, dir string, exclude []string, found *lint) error {
 	ignore, err := readIgnore(dir, exclude)
 	if err != nil {
 		return err
@@ -140,7 +142,7 @@ func (u *upload) packDir(ctx context.Context, dir string, exclude []string, visi
 		packing = archive.Pack(ctx, tar, dir, opts)
 		return tar.CloseWithError(packing)
 	})
-	err = u.makeSeekable(ctx, packed, archive.Tar, visit)
+	err = u.makeSeekable(ctx, packed, archive.Tar, found)
 	packed.CloseWithError(err)
 	if waited := group.Wait(); err == nil {
 		err = waited
@@ -173,16 +175,16 @@ func readIgnore(dir string, exclude []string) (*archive.Ignore, error) {
 }
 
 // packFile packs a file.
-func (u *upload) packFile(ctx context.Context, path string, asIs bool, visit archive.Visit) error {
+func (u *upload) packFile(ctx context.Context, path string, asIs bool, found *lint) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return withoutPath(err)
 	}
-	return u.packOpen(ctx, file, asIs, visit)
+	return u.packOpen(ctx, file, asIs, found)
 }
 
 // packStream packs what comes from a stream. It is read twice, so it is copied first.
-func (u *upload) packStream(ctx context.Context, stream io.Reader, asIs bool, visit archive.Visit) error {
+func (u *upload) packStream(ctx context.Context, stream io.Reader, asIs bool, found *lint) error {
 	file, err := tempFile()
 	if err != nil {
 		return err
@@ -197,11 +199,11 @@ func (u *upload) packStream(ctx context.Context, stream io.Reader, asIs bool, vi
 	if _, err := io.Copy(file, content); err != nil {
 		return errors.Join(err, file.Close())
 	}
-	return u.packOpen(ctx, file, asIs, visit)
+	return u.packOpen(ctx, file, asIs, found)
 }
 
 // packOpen packs a file that is open, which it keeps or closes.
-func (u *upload) packOpen(ctx context.Context, file *os.File, asIs bool, visit archive.Visit) error {
+func (u *upload) packOpen(ctx context.Context, file *os.File, asIs bool, found *lint) error {
 	form, err := archive.Detect(u.manifest.File, file)
 	if err != nil {
 		return errors.Join(refusedArchive(err), file.Close())
@@ -211,19 +213,33 @@ func (u *upload) packOpen(ctx context.Context, file *os.File, asIs bool, visit a
 		return errors.Join(err, file.Close())
 	}
 	if form.Tree() && !asIs {
-		err := u.makeSeekable(ctx, content, form, visit)
+		err := u.makeSeekable(ctx, content, form, found)
 		return errors.Join(refusedArchive(err), file.Close())
 	}
 	u.File, u.manifest.Form = file, form
 	hash := sha256.New()
 	content = io.TeeReader(content, hash)
-	if u.manifest.Unpacked, err = archive.Scan(ctx, archive.Packed{Content: content, Form: form}, visit); err != nil {
+	if err := u.scan(ctx, archive.Packed{Content: content, Form: form}, found); err != nil {
 		return refusedArchive(err)
 	}
 	if _, err := io.Copy(io.Discard, content); err != nil {
 		return err
 	}
 	return u.finish(hash.Sum(nil))
+}
+
+// scan reads an archive that stays as it is.
+func (u *upload) scan(ctx context.Context, packed archive.Packed, found *lint) (err error) {
+	if !packed.Form.Tree() {
+		u.manifest.Unpacked, err = archive.Scan(ctx, packed, found.visit)
+		return err
+	}
+	index, err := archive.List(ctx, packed, tempFile, found.visit)
+	if err != nil {
+		return err
+	}
+	u.manifest.Unpacked = index.Totals
+	return errors.Join(found.compare(index), index.Close())
 }
 
 // watched reads a file from its start, and tells how far it is.
@@ -243,30 +259,51 @@ func (u *upload) watched(file *os.File) (io.Reader, error) {
 }
 
 // makeSeekable writes the archive r anew into a temporary file.
-func (u *upload) makeSeekable(ctx context.Context, r io.Reader, form archive.Form, visit archive.Visit) (err error) {
+func (u *upload) makeSeekable(ctx context.Context, r io.Reader, form archive.Form, found *lint) (err error) {
 	u.manifest.Form = archive.TarZstd
 	_, u.extension, _ = strings.Cut(archive.SeekableName(u.manifest.File), ".")
 	if u.File, err = tempFile(); err != nil {
 		return err
 	}
 	hash := sha256.New()
-	index, err := archive.Rewrite(ctx, io.MultiWriter(u.File, hash), archive.Packed{Content: r, Form: form}, visit)
+	index, err := archive.Rewrite(ctx, io.MultiWriter(u.File, hash), archive.Packed{Content: r, Form: form}, tempFile, found.visit)
 	if err != nil {
 		return err
 	}
 	u.manifest.Unpacked = index.Totals
-	u.index = index.Encode()
+	u.index = spill.New(tempFile)
+	buffered := bufio.NewWriter(u.index)
+	err = errors.Join(found.compare(index), index.Encode(buffered), buffered.Flush(), index.Close())
+	if err == nil {
+		err = u.manifest.Pin(u.index.Reader())
+	}
+	if err != nil {
+		return err
+	}
 	return u.finish(hash.Sum(nil))
 }
 
+// manifestObject returns the manifest as an object, which the caller closes, and its digest. The top is
+// what stands above the index.
+func (u *upload) manifestObject(top []byte) (object *spill.Buffer, sum [sha256.Size]byte, err error) {
+	object = spill.New(tempFile)
+	hash := sha256.New()
+	to := io.MultiWriter(object, hash)
+	_, err = to.Write(top)
+	if err == nil && u.index != nil {
+		_, err = io.Copy(to, u.index.Reader())
+	}
+	return object, [sha256.Size]byte(hash.Sum(nil)), err
+}
+
+// Close gives back what the upload takes.
+func (u *upload) Close() error { return errors.Join(u.File.Close(), u.index.Close()) }
+
 // tempFile makes a file without a name, so that nothing stays behind however the program ends.
 func tempFile() (*os.File, error) {
-	file, err := os.CreateTemp("", "ftl-spool-*")
+	file, err := spill.Temporary()
 	if err != nil {
 		return nil, fmt.Errorf("make a temporary file: %w", err)
-	}
-	if err := os.Remove(file.Name()); err != nil {
-		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
 }

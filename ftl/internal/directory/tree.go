@@ -276,6 +276,11 @@ func (t *Tree) ReplaceFile(path string, data []byte, perm fs.FileMode) error {
 	return t.do(path, func(root *os.Root, name string) error { return durable.ReplaceFile(root, name, data, perm) })
 }
 
+// CopyFile is that of package durable.
+func (t *Tree) CopyFile(path string, from io.Reader, perm fs.FileMode) error {
+	return t.do(path, func(root *os.Root, name string) error { return durable.CopyFile(root, name, from, perm) })
+}
+
 // ReplaceLink is that of package durable.
 func (t *Tree) ReplaceLink(target, path string) error {
 	return t.do(path, func(root *os.Root, name string) error { return durable.ReplaceLink(root, target, name) })
