@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -58,6 +59,9 @@ func (p *Program) loadEnvFile() error {
 	}
 	p.envPath, p.fromFile = path, make(map[string]bool)
 	for _, a := range assignments {
+		if isKey(a.name) {
+			return envFileError(path, fmt.Errorf("it has %s: keys have no place where every command and its hooks are given them", a.name))
+		}
 		if _, set := p.LookupEnv(a.name); !set || p.fromFile[a.name] { // the last line of a name holds
 			if err := p.setenv(a); err != nil {
 				return envFileError(path, err)
@@ -65,6 +69,11 @@ func (p *Program) loadEnvFile() error {
 		}
 	}
 	return nil
+}
+
+// isKey reports whether a variable names a key, or is one, that only somebody at work should have.
+func isKey(name string) bool {
+	return name == settingSignKey.variable || strings.HasPrefix(name, "FTL_SERVE_") && name != settingServeState.variable
 }
 
 // setenv sets a variable of this run and, if there is one, of its process.

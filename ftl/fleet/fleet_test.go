@@ -142,6 +142,26 @@ func blessing() Blessing {
 	return Blessing{Package: new.Package(), Marker: catalog.Marker{Package: new.Package(), Entries: []catalog.Entry{{Revision: new, Serial: 7, By: "ops@build1"}}}}
 }
 
+// Two hosts that saw different lines under one serial are named, whatever else they say.
+func TestViewOfDividedHosts(t *testing.T) {
+	var hosts []Host
+	for i, row := range []struct {
+		serial int64
+		entry  catalog.Digest
+	}{{7, catalog.Digest{1}}, {7, catalog.Digest{2}}, {7, catalog.Digest{1}}, {6, catalog.Digest{3}}, {7, catalog.Digest{}}} {
+		h := host(string(rune('a'+i)), ftl.OK, new, "")
+		h.Packages[0].Newest, h.Packages[0].Entry = row.serial, row.entry
+		hosts = append(hosts, h)
+	}
+	problems := View(hosts, []Blessing{blessing()}, now).Packages[0].Problems
+	if len(problems) != 1 || !slices.Equal(problems[0].Hosts, []string{"a", "b", "c"}) || !strings.Contains(problems[0].Reason, "serial 7") {
+		t.Errorf("got %+v, want one problem of a, b and c", problems)
+	}
+	if problems := View(append(hosts[:1:1], hosts[2:]...), []Blessing{blessing()}, now).Packages[0].Problems; len(problems) > 0 {
+		t.Errorf("without b: %+v", problems)
+	}
+}
+
 func TestView(t *testing.T) {
 	fleet := []Host{
 		host("a", ftl.OK, new, ""),

@@ -143,6 +143,7 @@ func viewPackage(hosts []Host, b Blessing) Package {
 	for _, problem := range problems {
 		p.Problems = append(p.Problems, *problem)
 	}
+	p.Problems = append(p.Problems, divided(hosts, b.Package)...)
 	slices.SortFunc(p.Problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(severity(b.Condition), severity(a.Condition)), cmp.Compare(len(b.Hosts), len(a.Hosts)), cmp.Compare(a.Reason, b.Reason),
 			cmp.Compare(a.Output, b.Output))
@@ -151,6 +152,34 @@ func viewPackage(hosts []Host, b Blessing) Package {
 		p.Rollout = progress(b.Count)
 	}
 	return p
+}
+
+// divided finds hosts that were shown different blessings under one serial: somebody has written the marker for each.
+func divided(hosts []Host, pkg revision.Package) []Problem {
+	type seen struct {
+		hosts   []string
+		entries map[catalog.Digest]bool
+	}
+	serials := make(map[int64]*seen)
+	for _, h := range hosts {
+		report, subscribed := h.Package(pkg)
+		if !subscribed || report.Newest == 0 || report.Entry == (catalog.Digest{}) {
+			continue
+		}
+		if serials[report.Newest] == nil {
+			serials[report.Newest] = &seen{entries: make(map[catalog.Digest]bool)}
+		}
+		s := serials[report.Newest]
+		s.hosts, s.entries[report.Entry] = append(s.hosts, h.Name()), true
+	}
+	var problems []Problem
+	for serial, s := range serials {
+		if len(s.entries) > 1 {
+			reason := fmt.Sprintf("they were shown different blessings under the serial %d", serial)
+			problems = append(problems, Problem{Condition: ftl.Inconsistent, Reason: reason, Hosts: s.hosts})
+		}
+	}
+	return problems
 }
 
 // Silent is the condition of every package of a host that was not heard from. Only readers have it.

@@ -120,6 +120,9 @@ func (p *pkg) noteNewest(ctx context.Context, st *tree.State, marker catalog.Mar
 	look := func(st *tree.State) {
 		st.Look(newest)
 		st.Renew(entry)
+		if newest != (tree.Mark{}) && st.Seen == newest {
+			st.SeenEntry = entry.Digest()
+		}
 	}
 	look(st)
 	return p.update(ctx, p.host.lockWait(), look)

@@ -146,12 +146,7 @@ func (p *pkg) makeReport(ctx context.Context, detail Detail) (catalog.PackageRep
 	}
 	r := catalog.PackageReport{Status: result.Status, Decisions: result.Status.Decisions}
 	if st, err := p.ReadState(); err == nil {
-		r.Serial = st.Acted.Serial
-	}
-	if p.read != nil {
-		if newest, blessed := p.read.marker.Newest(); blessed {
-			r.Newest, r.Entry = newest.Serial, newest.Digest()
-		}
+		r.Serial, r.Newest, r.Entry = st.Acted.Serial, st.Seen.Serial, st.SeenEntry
 	}
 	r.Jump, r.Steps = lastJump(result.log, detail)
 	r.Message = detail.text(r.Message)

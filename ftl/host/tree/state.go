@@ -28,6 +28,8 @@ type State struct {
 	// is done with: flipped to, or already current, or overruled by hand.
 	Seen  Mark `json:"seen"`
 	Acted Mark `json:"acted"`
+	// SeenEntry is the content of the entry that is Seen; zero where an older ftl has noted it.
+	SeenEntry catalog.Digest `json:"seenEntry,omitzero"`
 	// Deferred is the entry whose jump was last put off by its pre-jump.
 	Deferred Deferral `json:"deferred,omitzero"`
 	// TooNew is the newest entry of which it was told that a newer ftl is needed to act on it.

@@ -66,7 +66,7 @@ func (s *State) Follow(entry catalog.Entry, floor *Floor, counts func(fingerprin
 	if newest == s.Seen || newest.After(s.Seen) || !floor.isOfForgotten(s.Seen, counts) {
 		return false
 	}
-	s.Seen = newest
+	s.Seen, s.SeenEntry = newest, entry.Digest()
 	if s.Acted.Serial >= newest.Serial {
 		s.Acted = Mark{Serial: newest.Serial - 1, Revision: s.Acted.Revision}
 	}
