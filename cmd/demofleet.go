@@ -313,7 +313,7 @@ func (p *demoPackage) jumped(to revision.Revision, works bool, now time.Time) {
 	add(ftl.Check, ftl.Failure, p.took/3, "exit 1")
 	add(ftl.Revert, ftl.Success, p.took/20, "")
 	p.Jump.State = ftl.Failure
-	p.Condition, p.Message = ftl.Rejected, fmt.Sprintf("the check of %s failed: exit 1: bind: address in use", to)
+	p.Condition, p.Message = ftl.Rejected, fmt.Sprintf("the check of %s failed: exit 1", to)
 	p.Decisions = []ftl.Decision{
 		{Package: p.Package, About: "rejected", Condition: ftl.Rejected, First: true, Since: p.Since, Message: p.Message,
 			Output: "checking http://127.0.0.1:8080/health\nGET /health: 503 Service Unavailable\nlogin: listen tcp :8080: bind: address in use\n", Hint: "to try it again: ftl jump --master --again " + to.String()},

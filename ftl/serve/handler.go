@@ -52,6 +52,7 @@ func (s *Server) Handler() http.Handler {
 		_ = protection.AddTrustedOrigin(s.config.URL.Scheme + "://" + s.config.URL.Host) // which was parsed from a URL
 	}
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.log.Warn("refused", "path", r.URL.Path, "peer", r.RemoteAddr, "error", "it came from another site")
 		s.fail(w, r, http.StatusForbidden, "That came from another site.", "Open the page here, and try again.")
 	}))
 	all := http.NewServeMux()
@@ -61,7 +62,19 @@ func (s *Server) Handler() http.Handler {
 	s.addAPI(all)
 	all.HandleFunc("GET /metrics", s.metrics)
 	all.Handle("/", protection.Handler(pages))
-	return s.config.Proxy.Believe(s.guarded(http.StripPrefix(s.base, all)))
+	return s.config.Proxy.Believe(s.guarded(s.below(all)))
+}
+
+// below leaves the path before all of ours out. That path itself is the first page.
+func (s *Server) below(next http.Handler) http.Handler {
+	stripped := http.StripPrefix(s.base, next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.base != "" && r.URL.Path == s.base {
+			http.Redirect(w, r, s.base+"/", http.StatusPermanentRedirect)
+			return
+		}
+		stripped.ServeHTTP(w, r)
+	})
 }
 
 // guarded sets what holds for every answer, and refuses requests for another host than this one: a page of a name that is
@@ -76,6 +89,7 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
 		header.Set("Cache-Control", "no-store")
 		if !s.isHere(r.Host) {
+			s.log.Warn("refused", "path", r.URL.Path, "peer", r.RemoteAddr, "error", "it is for another host")
 			http.Error(w, "this server does not have that name; FTL_SERVE_URL says which one it has", http.StatusMisdirectedRequest)
 			return
 		}

@@ -229,7 +229,22 @@ func (v view) sentence(r *Rollout) string {
 	if len(w.Failed) > 0 {
 		text += fmt.Sprintf(", %d failed", len(w.Failed))
 	}
+	if opens := r.opens(); !opens.IsZero() && open+1 < len(r.View.Waves) {
+		text += ", opens next ≈ " + opens.UTC().Format("15:04") + " UTC"
+	}
 	return text
+}
+
+// opens returns when the next wave opens if all goes well on the hosts that are at work; zero where they are too few.
+func (r *Rollout) opens() time.Time {
+	open := r.Count.Done()
+	plan, wave := r.Count.Plan.Waves[open], r.Count.Waves[open]
+	missing := plan.Need - len(wave.Well)
+	if missing < 1 || missing > len(wave.Undecided) {
+		return time.Time{}
+	}
+	begun := slices.SortedFunc(slices.Values(wave.Undecided), func(a, b rollout.Vote) int { return a.At.Compare(b.At) })
+	return maxTime(begun[missing-1].At.Add(plan.Soak), r.Count.At)
 }
 
 func plural(n int, word string) string {

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"flag"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/rhettg/ftl/ftl/catalog"
 	"github.com/rhettg/ftl/ftl/fleet"
+	"github.com/rhettg/ftl/ftl/rollout"
 )
 
 var update = flag.Bool("update", false, "write the golden pages anew")
@@ -88,6 +90,30 @@ func TestVerdict(t *testing.T) {
 	v := view{Snapshot: sample(t)}
 	if got := v.verdict(); got.Word != "Halted" || len(got.More) != 3 {
 		t.Errorf("got %q and %d more", got.Word, len(got.More))
+	}
+}
+
+// A rollout that goes on says when the next wave opens, as far as that is known.
+func TestOpensNext(t *testing.T) {
+	var members []rollout.Member
+	for i := range 10 {
+		members = append(members, rollout.Member{Host: fmt.Sprintf("web-%02d", i)})
+	}
+	plan, err := rollout.New(newSite, noon, members, rollout.Options{Waves: []rollout.Step{{Upto: rollout.Amount{Count: 2}}}, First: []string{"web-00", "web-01"}, Soak: 10 * time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := entry(newSite, 7, 0)
+	e.Rollout = plan
+	votes := []rollout.Vote{{Host: "web-00", Kind: rollout.OK, At: noon.Add(time.Minute)}, {Host: "web-01", Kind: rollout.OK, At: noon.Add(3 * time.Minute)}}
+	for n, want := range []string{"", "", "opens next ≈ 12:13 UTC"} {
+		r := &Rollout{Entry: e}
+		r.count(votes[:n], noon.Add(4*time.Minute))
+		r.View = fleet.ViewRollout(r.Entry, r.Count, r.Votes, nil)
+		v := view{Snapshot: &Snapshot{Date: noon}}
+		if got := v.sentence(r); strings.Contains(got, "opens next") != (want != "") || !strings.Contains(got, want) {
+			t.Errorf("%d at work: got %q, want %q", n, got, want)
+		}
 	}
 }
 

@@ -177,6 +177,9 @@ func TestBasePath(t *testing.T) {
 			}
 		}
 	}
+	if response, _ := r.get(t, "/ops/ftl", nil); response.Header.Get("Location") != "/ops/ftl/" {
+		t.Errorf("without a slash: it leads to %q", response.Header.Get("Location"))
+	}
 	if response, _ := r.get(t, "/h", nil); response.StatusCode != 404 {
 		t.Errorf("outside the path: got %d", response.StatusCode)
 	}
