@@ -56,6 +56,10 @@ type pin struct {
 	sha256 [sha256.Size]byte
 }
 
+// InParts reports whether the archive is one that a host fetches in parts, by the index below the
+// header. An older ftl made seekable archives of the form tar.gz, too. They are fetched as a whole.
+func (m Manifest) InParts() bool { return m.index != (pin{}) && m.Form == archive.TarZstd }
+
 func pinOf(data io.Reader) (p pin, err error) {
 	hash := sha256.New()
 	p.size, err = io.Copy(hash, data)

@@ -20,7 +20,7 @@ func (s *syncing) unpackWhole(ctx context.Context, bucket *catalog.Catalog, mani
 	if err := s.download(ctx, bucket, manifest, at.part.Path); err != nil {
 		return err
 	}
-	if err := s.clear(ctx, at); err != nil {
+	if err := s.clear(ctx, manifest, at); err != nil {
 		return err
 	}
 	err := s.step(manifest.Revision, ftl.Unpack, func() error { return s.unpack(ctx, manifest, at.part.Path, at.tree.Path) })

@@ -23,6 +23,7 @@ type rehearsal struct {
 	state  *tree.State
 	cur    tree.Links
 	coming map[revision.Revision]catalog.Manifest // of revisions that would be fetched
+	spares spares                                 // of a sync
 }
 
 // mending says what a command mends that it finds: it sets that aside.
@@ -53,7 +54,7 @@ func (p *pkg) rehearse(mends mending) (*rehearsal, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &rehearsal{p, st, cur, make(map[revision.Revision]catalog.Manifest)}
+	d := &rehearsal{pkg: p, state: st, cur: cur, coming: make(map[revision.Revision]catalog.Manifest)}
 	if st.Removed {
 		d.cur = tree.Links{}
 	}
@@ -219,6 +220,12 @@ func (d *rehearsal) fetch(ctx context.Context, from source, r revision.Revision)
 	if err := from.checkManifest(manifest); err != nil {
 		return err
 	}
+	if spare, ok := d.spares.choose(d.state, d.cur); ok && wantsSpare(manifest, d.shownStaging(r)) {
+		d.spares.took(spare)
+		if err := d.remove(spare); err != nil {
+			return err
+		}
+	}
 	d.tell(r, ftl.Fetch, "")
 	d.coming[r] = manifest
 	d.tellHook(r, ftl.PostSync, "")
@@ -298,6 +305,7 @@ func (d *rehearsal) sync(ctx context.Context, open func() (*catalog.Catalog, err
 // carryOut shows what a sync has to do.
 func (d *rehearsal) carryOut(ctx context.Context, from source, to course, todo plan) error {
 	var errs []error
+	d.spares.left = slices.Clone(todo.remove)
 	first, rest := todo.firstOf(to.newest)
 	if to.base != (revision.Revision{}) {
 		errs = append(errs, d.goBase(ctx, from, to.base))
@@ -310,7 +318,7 @@ func (d *rehearsal) carryOut(ctx context.Context, from source, to course, todo p
 	for _, r := range rest {
 		errs = append(errs, d.fetchWhenDue(ctx, from, r))
 	}
-	for _, r := range todo.remove {
+	for _, r := range d.spares.left {
 		if err := d.state.Waiting(r, ftl.PreRemove, time.Now()); err != nil {
 			errs = append(errs, err)
 		} else if !d.cur.Has(r) {

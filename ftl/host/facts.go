@@ -149,7 +149,7 @@ func (p *pkg) askBucket(ctx context.Context, open func(context.Context) (*catalo
 	}
 	switch {
 	case err == nil:
-		if err := p.checkSpace(manifest, false, p.shownStaging(active.Revision)); !errors.Is(err, fs.ErrNotExist) { // no sync has made revs yet
+		if err := p.checkSpace(manifest, p.shownStaging(active.Revision)); !errors.Is(err, fs.ErrNotExist) { // no sync has made revs yet
 			f.unfetchable = err
 		}
 	case errors.Is(err, fs.ErrNotExist):

@@ -30,19 +30,17 @@ func (s *syncing) fetch(ctx context.Context, from source, r revision.Revision) (
 	if err != nil {
 		return manifest, refusedIfInvalid(err)
 	}
-	// An older ftl made seekable archives of the form tar.gz, too. They are fetched as a whole.
-	inParts := seekable != nil && manifest.Form == archive.TarZstd
 	at, err := s.stagingOf(r)
 	if err != nil {
-		return manifest, err
-	}
-	if err := s.checkSpace(manifest, !inParts, at); err != nil {
 		return manifest, err
 	}
 	if err := s.checkPlace(r); err != nil {
 		return manifest, err
 	}
-	if inParts {
+	if err := s.takeSpare(ctx, manifest, at); err != nil {
+		return manifest, err
+	}
+	if manifest.InParts() {
 		err = s.step(r, ftl.Unpack, func() error { return s.restore(ctx, from.Catalog, manifest, seekable.Index, at) })
 	} else {
 		err = s.unpackWhole(ctx, from.Catalog, manifest, at)

@@ -9,7 +9,7 @@ import (
 // What an interrupted sync has left under a revision's name is gone when the
 // next one ends, not one later.
 func TestPlaceLeavesNothingOfAnOlderTree(t *testing.T) {
-	p := &syncing{holding{pkg: newPackage(t)}}
+	p := &syncing{holding: holding{pkg: newPackage(t)}}
 	r := letter(t, "a")
 	stage := filepath.Join(p.Stage(), "new")
 	for dir, file := range map[string]string{p.RevisionDir(r): "old", stage: "new"} {

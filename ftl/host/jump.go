@@ -101,7 +101,7 @@ func (p *pkg) manualJump(ctx context.Context, asked request, choose func(tree.Li
 	if err != nil {
 		return err
 	}
-	s := &syncing{holding{p, held}}
+	s := &syncing{holding: holding{p, held}}
 	if err := s.obtainByName(ctx, missing.revision, asked.Params); err != nil {
 		return ftl.Join(err, held.Release())
 	}

@@ -48,7 +48,10 @@ type locked struct {
 }
 
 // syncing is a package whose sync lock is held: it may fill revs/.stage and make revisions ready.
-type syncing struct{ holding }
+type syncing struct {
+	holding
+	spares *spares // nil: there are none
+}
 
 // lock takes one of the package's locks. That the package is gone by then is told as that it was
 // never there.

@@ -48,7 +48,7 @@ func (h *Host) Remove(ctx context.Context, r revision.Revision, opts RemoveOptio
 		if err := l.checkRemovable(l.State, cur, r); err != nil {
 			return err
 		}
-		return l.remove(ctx, r, opts)
+		return l.remove(ctx, r, leaving{RemoveOptions: opts})
 	})
 }
 
@@ -88,7 +88,7 @@ func (h *Host) Clean(ctx context.Context, name revision.Package, keep int) error
 			if err := context.Cause(ctx); err != nil {
 				return ftl.Join(append(errs, err)...)
 			}
-			errs = append(errs, l.remove(ctx, r, RemoveOptions{}))
+			errs = append(errs, l.remove(ctx, r, leaving{}))
 		}
 		return ftl.Join(errs...)
 	})
@@ -133,13 +133,20 @@ func (p *pkg) change(ctx context.Context, f func(*locked) error) error {
 	return ftl.Join(err, p.sweepAndTell(ctx, false), held.Release())
 }
 
+// unwanted says how sync removes a revision that nobody wants any more.
+type unwanted struct {
+	force bool   // it is not counted
+	to    string // where its tree goes; "" is the trash
+	wait  tree.Patience
+}
+
 // removeUnwanted removes a revision for sync, which gives up the lock between
 // two removals, and counts them unless it is forced to.
-func (p *pkg) removeUnwanted(ctx context.Context, r revision.Revision, force bool) error {
+func (p *pkg) removeUnwanted(ctx context.Context, r revision.Revision, how unwanted) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	return p.withLock(ctx, tree.Patience{Wait: p.host.lockWait()}, func(l *locked) error {
+	return p.withLock(ctx, how.wait, func(l *locked) error {
 		cur, err := l.Links()
 		if err != nil || cur.Has(r) { // somebody has jumped meanwhile
 			return err
@@ -147,13 +154,13 @@ func (p *pkg) removeUnwanted(ctx context.Context, r revision.Revision, force boo
 		if err := l.State.Waiting(r, ftl.PreRemove, time.Now()); err != nil {
 			return err
 		}
-		count, err := l.countRemoval(force)
+		count, err := l.countRemoval(how.force)
 		if err != nil {
 			return err
 		}
 		before := l.State.Removals
 		l.State.Removals = count
-		err = l.remove(ctx, r, RemoveOptions{})
+		err = l.remove(ctx, r, leaving{to: how.to})
 		if err != nil {
 			l.State.Removals = before
 		}
@@ -165,9 +172,15 @@ func (p *pkg) removeUnwanted(ctx context.Context, r revision.Revision, force boo
 	})
 }
 
+// leaving says how a revision is removed.
+type leaving struct {
+	RemoveOptions
+	to string // where its tree goes; "" is the trash
+}
+
 // remove takes a revision out of revs. Its files are deleted
 // later. When pre-remove fails, the revision stays.
-func (l *locked) remove(ctx context.Context, r revision.Revision, opts RemoveOptions) error {
+func (l *locked) remove(ctx context.Context, r revision.Revision, how leaving) error {
 	cur, err := l.Links()
 	if err != nil {
 		return err
@@ -176,7 +189,7 @@ func (l *locked) remove(ctx context.Context, r revision.Revision, opts RemoveOpt
 		return err
 	}
 	task := l.begins(r, ftl.Remove)
-	stuck, err := l.removeUnused(ctx, r, opts)
+	stuck, err := l.removeUnused(ctx, r, how)
 	if stuck {
 		task.End("", errors.New("its files can't be deleted"))
 		return nil
@@ -186,9 +199,9 @@ func (l *locked) remove(ctx context.Context, r revision.Revision, opts RemoveOpt
 }
 
 // removeUnused reports whether the revision is gone but for files that can't be deleted.
-func (l *locked) removeUnused(ctx context.Context, r revision.Revision, opts RemoveOptions) (stuck bool, err error) {
+func (l *locked) removeUnused(ctx context.Context, r revision.Revision, how leaving) (stuck bool, err error) {
 	st := l.State
-	if err := l.preRemove(ctx, r, opts); err != nil {
+	if err := l.preRemove(ctx, r, how.RemoveOptions); err != nil {
 		return false, err
 	}
 	delete(st.Ready, r)
@@ -204,7 +217,10 @@ func (l *locked) removeUnused(ctx context.Context, r revision.Revision, opts Rem
 	l.RemoveLogs(r)
 	l.removeIndex(r)
 	l.removeManifest(r)
-	err = l.discard(ctx, r)
+	if how.to == "" {
+		how.to = filepath.Join(l.Trash(), r.ID()+"."+rand.Text())
+	}
+	err = l.moveTree(ctx, r, how.to)
 	if _, stuck = errors.AsType[*directory.StuckError](err); stuck {
 		l.inPlace = append(l.inPlace, l.NewLeftover(l.RevisionDir(r), err))
 		return true, nil
@@ -226,11 +242,6 @@ func (l *locked) preRemove(ctx context.Context, r revision.Revision, opts Remove
 		return nil
 	}
 	return fmt.Errorf("%s stays; --force of remove removes it all the same: %w", r, err)
-}
-
-// discard moves the tree of a revision into the trash, if there is one.
-func (l *locked) discard(ctx context.Context, r revision.Revision) error {
-	return l.moveTree(ctx, r, filepath.Join(l.Trash(), r.ID()+"."+rand.Text()))
 }
 
 // moveTree moves the tree of a revision out of its place. What can't be moved elsewhere may get

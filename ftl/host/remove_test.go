@@ -21,7 +21,7 @@ func TestRemovalThatBreaksOffLeavesTheTreeOnly(t *testing.T) {
 	if err := os.Mkdir(p.RevisionDir(r), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	(&syncing{holding{pkg: p}}).keepIndex(r, strings.NewReader("index"))
+	(&syncing{holding: holding{pkg: p}}).keepIndex(r, strings.NewReader("index"))
 	log := p.HookLog(r, ftl.PostSync)
 	if err := os.WriteFile(log, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -32,7 +32,7 @@ func TestRemovalThatBreaksOffLeavesTheTreeOnly(t *testing.T) {
 	t.Cleanup(func() { os.Chmod(p.Revs(), 0o700) })
 	var told []ftl.Event
 	p.host.Report = func(event ftl.Event) { told = append(told, event) }
-	if err := lockPackage(t, p).remove(t.Context(), r, RemoveOptions{}); err != nil {
+	if err := lockPackage(t, p).remove(t.Context(), r, leaving{}); err != nil {
 		t.Fatal(err)
 	}
 	if len(told) != 2 || told[0].State != ftl.Running || told[1].State != ftl.Failure || len(p.inPlace) != 1 {

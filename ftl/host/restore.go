@@ -21,7 +21,7 @@ import (
 // restore makes a tree in stage of a seekable archive: what a ready revision
 // has is copied from there, and the rest is fetched in parts.
 func (s *syncing) restore(ctx context.Context, bucket *catalog.Catalog, manifest catalog.Manifest, index *archive.Index, at *staging) error {
-	kept, err := s.recycle(ctx, index, at)
+	kept, err := s.recycle(ctx, manifest, index, at)
 	if err != nil {
 		return err
 	}

@@ -13,13 +13,13 @@ import (
 
 // checkSpace makes sure that there is room for a revision, and for its archive
 // where that is kept meanwhile, so that a full disk is told before anything is
-// fetched. What is in the stage of it already has its room.
-func (p *pkg) checkSpace(manifest catalog.Manifest, withArchive bool, at *staging) error {
+// fetched. What is in the stage of it already has its room, and so has what becomes a part of it.
+func (p *pkg) checkSpace(manifest catalog.Manifest, at *staging, becoming ...string) error {
 	bytes := manifest.Unpacked.Bytes
-	if withArchive {
+	if !manifest.InParts() {
 		bytes += manifest.Size
 	}
-	err := p.CheckRoom(uint64(bytes), uint64(manifest.Unpacked.Entries), at.tree.Path, at.part.Path)
+	err := p.CheckRoom(uint64(bytes), uint64(manifest.Unpacked.Entries), append(becoming, at.tree.Path, at.part.Path)...)
 	if _, full := errors.AsType[*tree.NoRoom](err); full {
 		return &ftl.Error{Hint: p.roomHint(), Err: err}
 	}

@@ -2,10 +2,12 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/archive"
+	"github.com/rhettg/ftl/ftl/catalog"
 	"github.com/rhettg/ftl/ftl/host/tree"
 	"github.com/rhettg/ftl/revision"
 )
@@ -49,29 +51,41 @@ func (p *pkg) shownStaging(r revision.Revision) *staging {
 	return at
 }
 
-// clear makes the tree an empty directory.
-func (s *syncing) clear(ctx context.Context, at *staging) error {
+// clear makes the tree an empty directory. What was there is deleted in the end, and now only where its
+// room is needed.
+func (s *syncing) clear(ctx context.Context, manifest catalog.Manifest, at *staging) error {
 	if at.used {
-		if err := s.discardStaged(ctx, at.tree.Path); err != nil {
+		old := at.tree.Path
+		at.tree, at.used = s.NewStaged(at.tree.Revision), false
+		err := s.checkSpace(manifest, at)
+		if err == nil {
+			err = s.Files.Rename(old, filepath.Join(s.Trash(), filepath.Base(old)))
+		}
+		if err != nil {
+			err = s.discardStaged(ctx, old)
+		}
+		if err != nil {
 			return err
 		}
-		at.tree, at.used = s.NewStaged(at.tree.Revision), false
 	}
 	return s.Files.Mkdir(at.tree.Path, 0o700)
 }
 
 // recycle makes sure that the tree is there, and returns what of it belongs to the index.
-func (s *syncing) recycle(ctx context.Context, index *archive.Index, at *staging) (*archive.Kept, error) {
+func (s *syncing) recycle(ctx context.Context, manifest catalog.Manifest, index *archive.Index, at *staging) (*archive.Kept, error) {
 	if at.used {
 		kept, err := s.keepOf(ctx, index, at.tree.Path)
 		if err == nil || ctx.Err() != nil {
 			return kept, err
 		}
 	}
-	return nil, s.clear(ctx, at)
+	return nil, s.clear(ctx, manifest, at)
 }
 
 func (s *syncing) keepOf(ctx context.Context, index *archive.Index, path string) (_ *archive.Kept, err error) {
+	if user, err := s.UserOf(path); err != nil || user != 0 { // who could make something in it at any time
+		return nil, ftl.Join(err, fmt.Errorf("process %d works in %s", user, path))
+	}
 	fresh := path + ".fresh"
 	if err := s.Files.Mkdir(fresh, 0o700); err != nil {
 		return nil, err

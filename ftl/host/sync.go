@@ -155,7 +155,7 @@ func (p *pkg) sync(ctx context.Context, open func() (*catalog.Catalog, error), o
 		return err
 	}
 	defer func() { err = ftl.Join(err, held.Release()) }()
-	s := &syncing{holding{p, held}}
+	s := &syncing{holding: holding{p, held}}
 	defer func() { err = ftl.Join(err, p.sweepAndTell(ctx, opts.Cron)) }()
 	recovered := s.tidy(ctx)
 	if recovered != nil && (!hookFailed(recovered) || ctx.Err() != nil) {
@@ -229,10 +229,12 @@ func (s *syncing) tidy(ctx context.Context) error {
 }
 
 // carryOut fetches the active revision and jumps to it before it fetches the
-// rest, so that a deploy does not wait for what may be blessed one day.
+// rest, so that a deploy does not wait for what may be blessed one day. What is
+// to go goes in the end, unless a revision that is fetched can use its tree.
 func (s *syncing) carryOut(ctx context.Context, from source, to course, todo plan, force bool) error {
 	var errs []error
 	first, rest := todo.firstOf(to.newest)
+	s.spares = &spares{left: slices.Clone(todo.remove), force: force}
 	if len(todo.fetch) > 0 {
 		errs = append(errs, s.DropStaged(ctx, todo.fetch))
 	}
@@ -256,12 +258,14 @@ func (s *syncing) carryOut(ctx context.Context, from source, to course, todo pla
 	}
 	group.Wait()
 	errs = append(errs, fetched...)
-	for _, r := range todo.remove {
-		errs = append(errs, s.removeUnwanted(ctx, r, force))
+	errs = append(errs, s.spares.errs...)
+	how := unwanted{force: force, wait: tree.Patience{Wait: s.host.lockWait()}}
+	for _, r := range s.spares.left {
+		errs = append(errs, s.removeUnwanted(ctx, r, how))
 	}
 	if force {
 		for _, r := range todo.exceed {
-			errs = append(errs, s.removeUnwanted(ctx, r, force))
+			errs = append(errs, s.removeUnwanted(ctx, r, how))
 		}
 		return ftl.Join(errs...)
 	}

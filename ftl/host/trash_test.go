@@ -90,7 +90,7 @@ func TestReadOnlyRevisionIsDiscarded(t *testing.T) {
 	if err := os.Chmod(p.RevisionDir(r), 0o500); err != nil {
 		t.Fatal(err)
 	}
-	if err := lockPackage(t, p).discard(t.Context(), r); err != nil {
+	if err := lockPackage(t, p).remove(t.Context(), r, leaving{}); err != nil {
 		t.Fatal(err)
 	}
 	wantSwept(t, p)
