@@ -58,6 +58,9 @@ var mutations = []mutation{
 		{"ftl/host/jump.go", "; err != nil || !busy {", "; err != nil || busy && false {"},
 		{"ftl/host/tree/transition.go", "!t.Phase.GoesBack() && t.To == shown.Previous", "false"},
 	}, "jump-back", modes[0], bySame, "ext4", 50},
+	{"an extra file survives", []edit{
+		{"ftl/archive/recycle_linux.go", "err = unlink(int(dir.Fd()), entry.Name())", "err = nil"},
+	}, "recycle", modes[0], bySync, "ext4", 20},
 	{"a directory is a ready revision", []edit{
 		{"ftl/host/tree/statefile.go", "\treturn st, nil\n}\n\n// unusable",
 			"\tlocal, err := t.Local()\n\tfor _, r := range local {\n\t\tst.Ready[r] = Ready{}\n\t}\n\treturn st, err\n}\n\n// unusable"},

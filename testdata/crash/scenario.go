@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,6 +45,8 @@ var scenarios = []scenario{
 	{name: "remove", host: (*stage).runningThree, command: command("remove", 1), opposite: jumpToFirst, again: []int{notFound}},
 	{name: "remove package", host: (*stage).runningTwo, command: removePackage, opposite: subscribe, gone: true, again: []int{notFound}},
 	{name: "clean", host: (*stage).runningThree, command: clean, opposite: jumpToFirst},
+	{name: "first sync, large file", host: steps((*stage).withLarge, (*stage).one, bless(1)), command: syncNow},
+	{name: "recycle", host: steps((*stage).withLarge, (*stage).runningThree, purge(1), (*stage).spool), command: syncNow},
 	{name: "purge and sync", host: steps((*stage).runningThree, purge(1)), command: syncNow, opposite: jumpToFirst},
 	{name: "purge, sync and blessing", host: steps((*stage).runningThree, purge(1), (*stage).spool, bless(4)), command: syncNow},
 	{name: "a file stays", host: steps((*stage).runningThree, purge(1), (*stage).spool, bless(4)), command: syncNow, stays: 1},
@@ -80,6 +83,7 @@ type stage struct {
 	dir       string
 	revisions []spooled
 	checks    bool // the revisions have a check
+	large     bool // and a file that is fetched in pieces
 }
 
 // spooled is a revision, with what was spooled.
@@ -172,6 +176,12 @@ func (s *stage) checked() error {
 	return nil
 }
 
+// withLarge gives the revisions to come a file that is fetched in pieces.
+func (s *stage) withLarge() error {
+	s.large = true
+	return nil
+}
+
 // running has the first revision active on the host.
 func (s *stage) running() error { return steps((*stage).one, bless(1), onHost("sync"))(s) }
 
@@ -221,7 +231,11 @@ func (s *stage) upload(source string, args ...string) error {
 const hook = `#!/bin/sh
 echo "begin $FTL_HOOK $FTL_REVISION" >>"$CRASH_LOG"
 case $FTL_HOOK in
-post-sync) echo "made for $FTL_REVISION, as a part of it" >made ;;
+post-sync)
+	echo "made for $FTL_REVISION, as a part of it" >made
+	mkdir -p venv
+	echo "$FTL_REVISION" >"venv/$FTL_REVISION"
+	echo "$FTL_REVISION" >"lib/of $FTL_REVISION" ;;
 post-jump) [ "$FTL_CURRENT" -ef . ] || echo "astray $FTL_HOOK $FTL_REVISION" >>"$CRASH_LOG" ;;
 esac
 echo "end $FTL_HOOK $FTL_REVISION" >>"$CRASH_LOG"
@@ -245,6 +259,11 @@ func (s *stage) source() (string, error) {
 	}
 	if s.checks {
 		files["ftl/check"] = hook
+	}
+	if s.large {
+		noise := make([]byte, 1300<<10)
+		rand.NewChaCha8([32]byte{byte(n)}).Read(noise)
+		files["lib/large"] = string(noise)
 	}
 	for _, name := range hookNames {
 		files["ftl/"+name] = hook
