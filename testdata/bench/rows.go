@@ -24,6 +24,7 @@ var groups = []group{
 	{"huge", (*bench).huge},
 	{"bytes", (*bench).bytes},
 	{"near", (*bench).near},
+	{"steady", (*bench).steady},
 	{"slow", (*bench).slow},
 	{"far", (*bench).far},
 	{"spooling", (*bench).spooling},
@@ -255,6 +256,53 @@ func (b *bench) small(ctx context.Context, where string, at bucket, limit func(s
 		b.noteSyncs(samples...)
 		l := versus("W1, "+s.label+where, samples[0], "a full sync", samples[1])
 		l.goal = ratioOf(limit(s))
+		lines = append(lines, l)
+	}
+	return lines, nil
+}
+
+// steady is a sync of the next revision by a host that keeps as many as it may have: an older one is to
+// go, and nothing of the host is new to it but what has changed.
+func (b *bench) steady(ctx context.Context) (lines []line, err error) {
+	between := filepath.Join(b.dir, "between", "app") // so that the oldest is neither active nor previous
+	if err := os.MkdirAll(between, 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(between, "file"), []byte("small"), 0o644); err != nil {
+		return nil, err
+	}
+	for _, of := range []struct {
+		step
+		next string
+		goal float64
+	}{{changed, b.trees.changed, 0.30}, {upgraded, b.trees.upgraded, 0.50}} {
+		prefix := "steady-" + of.prefix
+		revisions, err := b.spool(ctx, prefix, b.trees.base, between, b.trees.base, of.next)
+		if err != nil {
+			return nil, err
+		}
+		sync := func(name string, before ...string) contender {
+			return contender{
+				name: name,
+				prepare: func(ctx context.Context, dir string) error {
+					err := os.Mkdir(filepath.Join(dir, "app"), 0o755)
+					for _, r := range before {
+						if err == nil {
+							_, err = output(b.ftl(ctx, b.bucket, prefix, dir, "jump", r))
+						}
+					}
+					return err
+				},
+				command: func(ctx context.Context, dir string) *exec.Cmd { return b.ftl(ctx, b.bucket, prefix, dir, "sync") },
+			}
+		}
+		samples, err := b.contest(ctx, sync("ftl sync, steady", revisions[:3]...), sync("ftl sync of all"))
+		if err != nil {
+			return nil, err
+		}
+		b.noteSyncs(samples...)
+		l := versus("W1, "+of.label+", in the steady state", samples[0], "a full sync", samples[1])
+		l.goal = ratioOf(of.goal)
 		lines = append(lines, l)
 	}
 	return lines, nil
