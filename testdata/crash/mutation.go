@@ -59,7 +59,8 @@ var mutations = []mutation{
 		{"ftl/host/tree/transition.go", "!t.Phase.GoesBack() && t.To == shown.Previous", "false"},
 	}, "jump-back", modes[0], bySame, "ext4", 50},
 	{"an extra file survives", []edit{
-		{"ftl/archive/recycle_linux.go", "err = unlink(int(dir.Fd()), entry.Name())", "err = nil"},
+		{"ftl/archive/recycle_linux.go", "err = unlink(int(dir.Fd()), entry.Name())",
+			"if err = nil; !entry.Type().IsRegular() {\n\t\t\t\terr = unlink(int(dir.Fd()), entry.Name())\n\t\t\t}"},
 	}, "recycle", modes[0], bySync, "ext4", 20},
 	{"a directory is a ready revision", []edit{
 		{"ftl/host/tree/statefile.go", "\treturn st, nil\n}\n\n// unusable",
