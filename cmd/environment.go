@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/rhettg/ftl/ftl"
 	"github.com/rhettg/ftl/ftl/catalog"
@@ -36,10 +37,26 @@ func (p *Program) host(s settings) (*host.Host, error) {
 		Report: p.reporter(), Warn: p.warn, HookOutput: p.hookOutput(),
 	}
 	h.Progress = p.progress()
+	if h.Membership.ID == autoID {
+		h.Membership.ID = ""
+		h.Identify = func(ctx context.Context) (string, error) { return p.identify(ctx, s) }
+	}
 	if s.bucket != "" {
 		h.Open = func(ctx context.Context) (*catalog.Catalog, error) { return p.bucket(ctx, s) }
 	}
 	return h, nil
+}
+
+// autoID stands for what the credentials call a host.
+const autoID = "auto"
+
+func (p *Program) identify(ctx context.Context, s settings) (string, error) {
+	bucket, err := p.bucket(ctx, s)
+	if err != nil {
+		return "", err
+	}
+	identity, err := store.Identify(ctx, bucket.Bucket)
+	return identity.ID, err
 }
 
 // commandLine is a command as it could be typed again.
@@ -74,10 +91,24 @@ func (p *Program) master(ctx context.Context, s settings) (*master.Master, error
 		return nil, err
 	}
 	m := &master.Master{
-		Bucket: bucket, By: account() + "@" + nodeName(s.node), DryRun: s.dryRun, Report: p.reporter(), Warn: p.warn,
-		Progress: p.progress(),
+		Bucket: bucket, By: account() + "@" + nodeName(s.node), Caller: caller(bucket), DryRun: s.dryRun, Report: p.reporter(),
+		Warn: p.warn, Progress: p.progress(),
 	}
 	return m, p.addSigning(m, s)
+}
+
+// caller tells who the credentials of a bucket belong to, "" where nobody knows: a blessing does not depend on it. That is
+// asked once.
+func caller(bucket *catalog.Catalog) func(context.Context) string {
+	var asked sync.Once
+	var arn string
+	return func(ctx context.Context) string {
+		asked.Do(func() {
+			identity, _ := store.Identify(ctx, bucket.Bucket)
+			arn = identity.ARN
+		})
+		return arn
+	}
 }
 
 // LookupEnv returns the value of a variable, and whether it is set.

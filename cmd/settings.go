@@ -134,8 +134,12 @@ var fleetSettings = []setting{
 			return err
 		},
 	},
+}
+
+// placeSettings are by which a host knows its place in rollouts.
+var placeSettings = []setting{
 	{
-		variable: "FTL_HOST_ID", usage: "this host's name in the keys of the bucket", fallback: "FTL_NODE", example: "web1", side: onHost,
+		variable: "FTL_HOST_ID", usage: "this host's name in the keys of the bucket; auto: as its credentials are called on AWS", fallback: "FTL_NODE", example: "auto", side: onHost,
 		set: func(s *settings, value string) error { s.membership.ID = value; return nil },
 	},
 	{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -54,7 +55,7 @@ only when every host was heard from and is ok, retired or held.`,
 			return p.status(command.Context(), s, args)
 		},
 	}
-	p.addSettings(command, &s, append(verifying, settingRoot, settingBucket, settingDelay, settingMaxAge)...)
+	p.addSettings(command, &s, slices.Concat(verifying, placeSettings, []setting{settingRoot, settingNode, settingBucket, settingDelay, settingMaxAge})...)
 	flags.add(command)
 	return command
 }

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,7 @@ lock and changes nothing. Without FTL_BUCKET it knows what the last sync saw.`,
 			return p.why(command.Context(), s, args)
 		},
 	}
-	p.addSettings(command, &s, append(verifying, settingRoot, settingBucket, settingDelay, settingMaxAge)...)
+	p.addSettings(command, &s, slices.Concat(verifying, placeSettings, []setting{settingRoot, settingNode, settingBucket, settingDelay, settingMaxAge})...)
 	return command
 }
 

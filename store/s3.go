@@ -20,6 +20,7 @@ import (
 type s3Bucket struct {
 	name   string
 	prefix string // "" or with a slash at the end
+	config aws.Config
 	down   *s3.Client
 	up     *s3.Client
 	limits *limits

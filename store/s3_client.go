@@ -35,7 +35,7 @@ func openS3(ctx context.Context, name, prefix string, opts Options) (*s3Bucket, 
 		cfg.Region = defaultRegion
 	}
 	cfg.Credentials = &credentials{cfg.Credentials}
-	b := &s3Bucket{name: name, prefix: prefix, limits: opts.limits, warn: opts.Warn}
+	b := &s3Bucket{name: name, prefix: prefix, config: cfg, limits: opts.limits, warn: opts.Warn}
 	if b.warn == nil {
 		b.warn = func(string, ...any) {}
 	}

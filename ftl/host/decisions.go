@@ -568,6 +568,11 @@ func (f facts) blessedAt() ftl.Time {
 func (s situation) report() ftl.Decision {
 	reported := s.seen.reported
 	switch {
+	case s.seen.unnamed != nil:
+		return ftl.Decision{
+			About: aboutReport, Message: "FTL_HOST_ID is auto, and this host has no name to report and to vote by: " + s.seen.unnamed.Error(),
+			Hint: "set FTL_HOST_ID to the name that the policy gives this host: ftl help permissions",
+		}
 	case reported.Failed != "":
 		return ftl.Decision{
 			About: aboutReport, Message: "status --fleet does not see this host: " + reported.Failed,

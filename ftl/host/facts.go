@@ -57,6 +57,7 @@ type facts struct {
 	count     *rollout.Count   // the votes for the newest entry; nil where it has no waves, or is done with
 	decision  rollout.Decision // what they let this host do
 	reported  reported         // what the fleet was last told of this host
+	unnamed   error            // why it has no name there
 }
 
 // known reports whether the bucket has told what is blessed.
@@ -98,7 +99,7 @@ func (p *pkg) facts(ctx context.Context, open func(context.Context) (*catalog.Ca
 	f.leftovers = p.ReadLeftovers().Trees
 	f.trusts, f.trustEnded, f.trustAge = p.host.Trust.List != nil, p.host.Trust.Ended, p.host.Trust.Age
 	f.verified = f.state.IsVerified(f.links.Current, p.host.trusting())
-	f.reported = p.host.recall().Report
+	f.reported, f.unnamed = p.host.recall().Report, p.host.unnamed
 	if f.asked {
 		err := p.askBucket(ctx, open, &f)
 		if _, distrusted := errors.AsType[*catalog.TrustError](err); distrusted {

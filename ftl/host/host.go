@@ -62,10 +62,16 @@ type Host struct {
 	// and is nil where there is none.
 	Open func(context.Context) (*catalog.Catalog, error)
 
+	// Identify tells what the credentials call this host, which then is its name in the keys of the
+	// bucket. Nil: Membership has the name.
+	Identify func(context.Context) (string, error)
+
 	Report     func(ftl.Event)                  // nil: nobody listens
 	Warn       func(format string, args ...any) // nil: nobody listens
 	Progress   func(ftl.Progress)               // called often, by several goroutines at once; nil: nobody listens
 	HookOutput io.Writer                        // gets the annotated lines of the hooks; nil: only the log does
+
+	unnamed error // why Identify does not tell
 }
 
 // The defaults of a Host.

@@ -54,12 +54,37 @@ func (h *Host) node() catalog.Node { return catalog.NodeOf(cmp.Or(h.Membership.I
 
 func (h *Host) heartbeat() time.Duration { return cmp.Or(h.Membership.Heartbeat, DefaultHeartbeat) }
 
+// recognize learns the host's name in keys, where the credentials tell it: once an hour, as they seldom change. A name that
+// was learnt stays while nobody can be asked. A host without one takes no part in what needs one, and why says so.
+func (h *Host) recognize(ctx context.Context, keep bool) {
+	if h.Identify == nil {
+		return
+	}
+	m := h.recall()
+	known, now := m.Identity, time.Now()
+	if age := now.Sub(known.At); known.ID == "" || keep && (age < 0 || age >= longestRest) {
+		id, err := h.Identify(ctx)
+		if h.unnamed = err; err == nil {
+			known = identity{id, now}
+		}
+		if m.Identity = known; err == nil && keep {
+			h.remember(m)
+		}
+	}
+	if h.Membership.ID = known.ID; known.ID != "" {
+		h.unnamed = nil
+	}
+}
+
 // reportSelf tells the bucket how the host is, where that has changed or it is time to. It is best effort: it never makes
 // a sync fail, nor last long.
 func (h *Host) reportSelf(ctx context.Context, packages []*pkg, m *memory, splay time.Duration, open func() (*catalog.Catalog, error)) {
 	now := time.Now()
 	if ctx.Err() != nil || !h.reportDue(*m, packages, now) {
 		return
+	}
+	if h.unnamed != nil {
+		return // which why says
 	}
 	report := h.makeReport(ctx, packages, *m, splay)
 	bucket, err := open()

@@ -21,6 +21,14 @@ type memory struct {
 	// Syncs are when the last ones began, by which whoever reads the report knows how often there is one.
 	Syncs  []time.Time `json:"syncs"`
 	Report reported    `json:"report"`
+	// Identity is what the credentials called this host when it was last asked.
+	Identity identity `json:"identity,omitzero"`
+}
+
+// identity is a name for the keys of the bucket, and when it was learnt.
+type identity struct {
+	ID string    `json:"id"`
+	At time.Time `json:"at"`
 }
 
 // reported is what the bucket was last told.

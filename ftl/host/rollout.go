@@ -56,7 +56,7 @@ func (p *pkg) steer(ctx context.Context, from source, st *tree.State, cur tree.L
 	if st.Hold != nil {
 		return follow, nil
 	}
-	if p.host.recall().Report.twin() {
+	if p.host.unnamed != nil || p.host.recall().Report.twin() {
 		return course{}, nil // which why says
 	}
 	count, err := p.rolling.count(ctx, p.Name)

@@ -28,6 +28,7 @@ func (h *Host) Status(ctx context.Context, packages []revision.Package) ([]ftl.S
 		once := sync.OnceValues(func() (*catalog.Catalog, error) { return h.Open(ctx) })
 		open = func(context.Context) (*catalog.Catalog, error) { return once() }
 	}
+	h.recognize(ctx, false)
 	all := make([]ftl.Status, len(packages))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelPackages)

@@ -76,6 +76,7 @@ func (h *Host) Sync(ctx context.Context, packages []revision.Package, opts SyncO
 	if err := h.waitSplay(ctx, opts.Splay); err != nil {
 		return err
 	}
+	h.recognize(ctx, !h.DryRun)
 	bucket := sync.OnceValues(func() (*catalog.Catalog, error) { return h.Open(ctx) })
 	open := h.openAll(packages)
 	defer closeAll(open) // once more, as what is told in the end may open them again

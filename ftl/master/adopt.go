@@ -97,7 +97,7 @@ func (m *Master) manifestOf(ctx context.Context, r revision.Revision, object sto
 		return catalog.Manifest{}, err
 	}
 	u := upload{source: source{pkg: r.Package()}, manifest: catalog.Manifest{
-		Revision: r, Archive: object.Key, File: file, Mode: 0o644, Op: newOp(), At: object.Modified, By: m.by(), Note: "adopted",
+		Revision: r, Archive: object.Key, File: file, Mode: 0o644, Op: newOp(), At: object.Modified, By: m.by(ctx), Note: "adopted",
 	}}
 	found := new(lint)
 	if err := u.packOpen(ctx, archived, true, found); err != nil {
@@ -190,7 +190,7 @@ func (m *Master) legacyEntries(ctx context.Context, names ...revision.Revision) 
 			return nil, err
 		}
 		entries = append(entries, catalog.Entry{
-			Revision: r, Manifest: manifest.Digest, Kind: catalog.KindAdopt, Op: newOp(), At: m.now(), By: m.by(),
+			Revision: r, Manifest: manifest.Digest, Kind: catalog.KindAdopt, Op: newOp(), At: m.now(), By: m.by(ctx),
 		})
 	}
 	return entries, nil

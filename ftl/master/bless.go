@@ -152,7 +152,7 @@ func (m *Master) blessAnew(ctx context.Context, marker catalog.Marker, entry cat
 		return err
 	}
 	entry.Serial = max(entry.Serial, least)
-	entry.Op, entry.At, entry.By = newOp(), m.now(), m.by()
+	entry.Op, entry.At, entry.By = newOp(), m.now(), m.by(ctx)
 	if err := m.writeMarker(ctx, marker, &entry); err != nil {
 		return err
 	}
@@ -266,7 +266,7 @@ func (m *Master) takeBack(ctx context.Context, entry catalog.Entry, before catal
 	if newest, _ := now.Newest(); newest.Op != entry.Op {
 		return ftl.Errorf(ftl.Refused, "", "%s; meanwhile %s was %s%s", gone, newest.Revision, newest.Verb(), newest.Origin())
 	}
-	back := catalog.Entry{Revision: was.Revision, Op: newOp(), At: m.now(), By: m.by(), Kind: catalog.KindJumpBack, Note: gone, Manifest: was.Manifest, Params: was.Params}
+	back := catalog.Entry{Revision: was.Revision, Op: newOp(), At: m.now(), By: m.by(ctx), Kind: catalog.KindJumpBack, Note: gone, Manifest: was.Manifest, Params: was.Params}
 	if err := m.writeMarker(ctx, now, &back); err != nil {
 		return err
 	}

@@ -21,6 +21,9 @@ import (
 type Master struct {
 	Bucket *catalog.Catalog
 	By     string // user@host, for the marker and the manifests
+	// Caller tells who the bucket's own accounts say that this is, "" where nobody can; nil: nobody does. What it says
+	// stands beside By. It is called more than once.
+	Caller func(context.Context) string
 	// Signing is how revisions and blessings are signed; nil is not at all.
 	Signing *catalog.Signing
 
@@ -54,6 +57,7 @@ func (m *Master) prepare(ctx context.Context, pkg revision.Package) (marker cata
 	group, ctx := errgroup.WithContext(ctx)
 	if !m.DryRun {
 		group.Go(func() error { return m.Bucket.CheckConditions(ctx) })
+		group.Go(func() error { m.by(ctx); return nil })
 	}
 	group.Go(func() (err error) {
 		marker, err = m.Bucket.Marker(ctx, pkg)
@@ -72,7 +76,16 @@ func (m *Master) confirm(marker catalog.Marker, entry catalog.Entry) error {
 
 func newOp() string { return strings.ToLower(rand.Text()[:16]) }
 
-func (m *Master) by() string { return m.By[:min(len(m.By), catalog.MaxBy)] }
+// by returns who does it.
+func (m *Master) by(ctx context.Context) string {
+	by := m.By
+	if m.Caller != nil {
+		if caller := m.Caller(ctx); caller != "" {
+			by += " (" + caller + ")"
+		}
+	}
+	return by[:min(len(by), catalog.MaxBy)]
+}
 
 func (m *Master) now() time.Time {
 	if m.Now == nil {

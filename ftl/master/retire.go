@@ -63,7 +63,7 @@ func (m *Master) writeRetired(ctx context.Context, marker catalog.Marker, entry 
 	if entry.Serial, err = m.leastSerial(ctx, marker, date); err != nil {
 		return err
 	}
-	entry.Op, entry.At, entry.By = newOp(), m.now(), m.by()
+	entry.Op, entry.At, entry.By = newOp(), m.now(), m.by(ctx)
 	return m.writeMarker(ctx, marker, &entry)
 }
 

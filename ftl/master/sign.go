@@ -203,7 +203,7 @@ func (m *Master) renew(ctx context.Context, pkg revision.Package, lasts time.Dur
 	if entry.Serial, err = m.leastSerial(ctx, marker, marker.Date); err != nil || m.DryRun {
 		return newest.Revision, err
 	}
-	entry.Op, entry.At, entry.By = newOp(), m.now(), m.by()
+	entry.Op, entry.At, entry.By = newOp(), m.now(), m.by(ctx)
 	entry.Expires = m.expiry(lasts)
 	if err := m.writeMarker(ctx, marker, &entry); err != nil {
 		return none, err

@@ -91,7 +91,7 @@ func (m *Master) pack(ctx context.Context, from source, opts SpoolOptions) (*upl
 	}
 	u := &upload{
 		source: from, extension: extension, progress: m.Progress,
-		manifest: catalog.Manifest{File: from.name, Mode: from.mode(), By: m.by(), Note: opts.Note, Labels: opts.Labels},
+		manifest: catalog.Manifest{File: from.name, Mode: from.mode(), By: m.by(ctx), Note: opts.Note, Labels: opts.Labels},
 	}
 	task := ftl.Begin(m.report, ftl.Event{Package: from.pkg, Step: ftl.Pack})
 	err = u.pack(ctx, opts, m.warn)
