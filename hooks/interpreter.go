@@ -1,11 +1,14 @@
 package hooks
 
 import (
+	"bufio"
 	"bytes"
 	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
+	"path"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -57,6 +60,31 @@ func (s Script) checkInterpreter(rest string) error {
 		return fmt.Errorf("its interpreter %s: %w", words[0], err)
 	}
 	return nil
+}
+
+// Check returns why Run could not start the script, as far as can be told without starting it. Where env looks for the
+// interpreter, that is in the PATH that hooks have if the process has this one.
+func (s Script) Check(processPath string) error {
+	if err := s.checkStart(); err != nil {
+		return err
+	}
+	f, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	line, _ := bufio.NewReader(io.LimitReader(f, 256)).ReadString('\n')
+	words := strings.Fields(strings.TrimPrefix(line, "#!"))
+	if !strings.HasPrefix(line, "#!") || len(words) < 2 || path.Base(words[0]) != "env" || strings.HasPrefix(words[1], "-") || strings.Contains(words[1], "=") {
+		return nil
+	}
+	searched := withSystemPrograms(processPath, ownDirectory())
+	for _, dir := range filepath.SplitList(searched) {
+		if unix.Faccessat(int(s.dir.Fd()), filepath.Join(dir, words[1]), unix.X_OK, 0) == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("its interpreter %s is not in PATH, which is %s", words[1], searched)
 }
 
 // checkProgram refuses programs for another processor, where it is known which

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// conditionsKey is the object that CheckConditions tries to overwrite.
-const conditionsKey = "_ftl/conditions"
+// ConditionsKey is that of the object which CheckConditions tries to overwrite.
+const ConditionsKey = "_ftl/conditions"
 
 // impossibleETag has the form of an ETag, but no object has it.
 const impossibleETag = "00000000000000000000000000000000"
@@ -52,7 +52,7 @@ func probeConditions(ctx context.Context, b Bucket) (created bool, err error) {
 func probe(ctx context.Context, b Bucket, opts PutOptions) error {
 	body := []byte("ftl checks with this object that the bucket honours conditional writes\n")
 	opts.SHA256 = sha256.Sum256(body)
-	_, err := b.Put(ctx, conditionsKey, bytes.NewReader(body), opts)
+	_, err := b.Put(ctx, ConditionsKey, bytes.NewReader(body), opts)
 	return err
 }
 
@@ -64,7 +64,7 @@ func unlessPrecondition(err error) error {
 }
 
 func noConditions(text string) error {
-	return &Error{Op: "put", Key: conditionsKey, Hint: conditionsHint,
+	return &Error{Op: "put", Key: ConditionsKey, Hint: conditionsHint,
 		Err: &summary{ErrNoConditions.Error() + ": " + text, ErrNoConditions}}
 }
 

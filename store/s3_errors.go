@@ -116,12 +116,11 @@ func (b *s3Bucket) explainAnswer(op, key string, api smithy.APIError, err error)
 		return fail("there is no bucket "+b.name, "see FTL_BUCKET, AWS_ENDPOINT_URL and AWS_PROFILE")
 	case status/100 == 3 || region != "" && isRegion(code):
 		return fail(redirect(b.name, region, header.Get("Location")))
-	case known && meaning.text == accessDenied:
-		return fail(meaning.text, deniedHint(op))
+	case known && meaning.text == accessDenied, !known && status == http.StatusForbidden:
+		err = errors.Join(fs.ErrPermission, err)
+		return fail(accessDenied, deniedHint(op))
 	case known:
 		return fail(meaning.text, meaning.hint)
-	case status == http.StatusForbidden:
-		return fail(accessDenied, deniedHint(op))
 	}
 	return fail(message(api, status), "")
 }

@@ -14,7 +14,7 @@
 // condition of a write or a read did not hold). Every other failure to get an
 // answer, from a dead network to missing permissions, is an [*Error] of
 // another kind. Absence is never guessed: only the bucket's own "not found"
-// is fs.ErrNotExist, a refusal is not.
+// is fs.ErrNotExist; a refusal is not, and satisfies [fs.ErrPermission].
 package store
 
 import (

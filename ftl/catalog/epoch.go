@@ -14,7 +14,7 @@ import (
 
 // EpochKey is that of an object which changes with every command of an operator or a build box. While it stays as it is,
 // nothing else that a host follows has changed.
-const EpochKey = "_ftl/epoch"
+const EpochKey = ours + "epoch"
 
 // Touch changes the epoch. It belongs after every other change that a command makes: a host that sees the epoch of before
 // looks again, and one that sees the new epoch sees all of the change.

@@ -26,12 +26,17 @@ const manifestExtension = "ftl"
 // ManifestKey returns the key of r's manifest.
 func ManifestKey(r revision.Revision) string { return r.String() + "." + manifestExtension }
 
+// ours begins the keys of what is no part of a package.
+const ours = "_ftl/"
+
+const markerSuffix = ".rev"
+
 // MarkerKey returns the key of a package's marker.
-func MarkerKey(pkg revision.Package) string { return pkg.String() + ".rev" }
+func MarkerKey(pkg revision.Package) string { return pkg.String() + markerSuffix }
 
 // keyMarker returns the package whose marker has a key, and false where it is none.
 func keyMarker(key string) (revision.Package, bool) {
-	name, found := strings.CutSuffix(key, ".rev")
+	name, found := strings.CutSuffix(key, markerSuffix)
 	pkg, err := revision.ParsePackage(name)
 	return pkg, found && err == nil
 }

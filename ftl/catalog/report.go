@@ -82,7 +82,7 @@ func (d *Duration) UnmarshalJSON(text []byte) error {
 const (
 	MaxReport    = 32 << 10 // bytes
 	reportFormat = 1
-	reportPrefix = "_ftl/hosts/"
+	reportPrefix = ours + "hosts/"
 )
 
 // ReportKey returns the key of a host's report.

@@ -39,8 +39,10 @@ const maxSlotBytes = 4096
 // ErrSlotTaken says that somebody else was faster.
 var ErrSlotTaken = errors.New("another host has taken the slot")
 
+const allSlots = ours + "slots/"
+
 func slotKey(pkg revision.Package, number int) string {
-	return fmt.Sprintf("_ftl/slots/%s/%d", pkg, number)
+	return fmt.Sprintf("%s%s/%d", allSlots, pkg, number)
 }
 
 // Slot reads a slot, and the bucket's clock, which is zero where the slot was never taken. One that can't be made sense

@@ -18,7 +18,9 @@ import (
 //
 //	_ftl/votes/<package>/<serial>/<kind>/<wave>/<node>
 
-func votesPrefix(pkg revision.Package) string { return "_ftl/votes/" + pkg.String() + "/" }
+const allVotes = ours + "votes/"
+
+func votesPrefix(pkg revision.Package) string { return allVotes + pkg.String() + "/" }
 
 func serialPrefix(pkg revision.Package, serial int64) string {
 	return votesPrefix(pkg) + strconv.FormatInt(serial, 10) + "/"

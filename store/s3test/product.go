@@ -1,6 +1,7 @@
 package s3test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,6 +19,9 @@ type product struct {
 	health string // a path that answers when it is ready
 
 	keepsFiles bool // an object is the file <bucket>/<key> in its data directory
+
+	// identities makes somebody for each policy.
+	identities func(ctx context.Context, p product, s Server, bucket string, policies map[string]string) (map[string]Server, error)
 }
 
 const (
@@ -27,6 +31,7 @@ const (
 
 	dataDir = "data"
 	metaDir = "meta"
+	iamDir  = "iam"
 )
 
 const defaultProduct = "versitygw"
@@ -34,16 +39,16 @@ const defaultProduct = "versitygw"
 var products = map[string]product{
 	// Metadata go to files rather than to extended attributes, which not every file system has.
 	defaultProduct: {
-		module: ".", tool: "versitygw", health: "/-health", keepsFiles: true,
+		module: ".", tool: "versitygw", health: "/-health", keepsFiles: true, identities: users,
 		env: []string{"ROOT_ACCESS_KEY_ID=" + accessKey, "ROOT_SECRET_ACCESS_KEY=" + secretKey},
 		args: func(address, dir string) []string {
-			return []string{"--port", address, "--quiet", "--keep-alive", "--health", "/-health",
+			return []string{"--port", address, "--quiet", "--keep-alive", "--health", "/-health", "--iam-dir", filepath.Join(dir, iamDir),
 				"posix", "--sidecar", filepath.Join(dir, metaDir), filepath.Join(dir, dataDir)}
 		},
 	},
 	// Its file system may be that of the root directory.
 	"minio": {
-		module: "minio", tool: "minio", health: "/minio/health/ready",
+		module: "minio", tool: "minio", health: "/minio/health/ready", identities: sessions,
 		env: []string{"MINIO_ROOT_USER=" + accessKey, "MINIO_ROOT_PASSWORD=" + secretKey, "MINIO_SITE_REGION=" + region,
 			"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_CI_CD=on"},
 		args: func(address, dir string) []string {

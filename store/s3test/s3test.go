@@ -31,6 +31,9 @@ type Server struct {
 	SecretKey string
 	Region    string
 
+	// SessionToken belongs to credentials that last for some time, and is "" for others.
+	SessionToken string
+
 	// Data is the directory in which an object is the file <bucket>/<key>, "" for a server that
 	// keeps objects otherwise.
 	Data string
@@ -44,7 +47,7 @@ func (s Server) Env() []string {
 		"AWS_ENDPOINT_URL_S3=" + s.Endpoint,
 		"AWS_ACCESS_KEY_ID=" + s.AccessKey,
 		"AWS_SECRET_ACCESS_KEY=" + s.SecretKey,
-		"AWS_SESSION_TOKEN=",
+		"AWS_SESSION_TOKEN=" + s.SessionToken,
 		"AWS_REGION=" + s.Region,
 		"AWS_PROFILE=",
 		"AWS_CONFIG_FILE=" + os.DevNull,
@@ -74,17 +77,20 @@ func (s Server) Bucket(t testing.TB) string {
 
 // MakeBucket makes an empty bucket of that name.
 func (s Server) MakeBucket(ctx context.Context, name string) error {
-	client := s3.New(s3.Options{
-		BaseEndpoint: &s.Endpoint,
-		UsePathStyle: true,
-		Region:       s.Region,
-		Credentials:  credentials.NewStaticCredentialsProvider(s.AccessKey, s.SecretKey, ""),
-	})
-	_, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(name)})
+	_, err := s.client().CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(name)})
 	if err != nil {
 		return fmt.Errorf("make bucket %s: %w", name, err)
 	}
 	return nil
+}
+
+func (s Server) client() *s3.Client {
+	return s3.New(s3.Options{
+		BaseEndpoint: &s.Endpoint,
+		UsePathStyle: true,
+		Region:       s.Region,
+		Credentials:  credentials.NewStaticCredentialsProvider(s.AccessKey, s.SecretKey, s.SessionToken),
+	})
 }
 
 // shared is the one server of a test process. It stops when the last test that started it has
@@ -180,7 +186,7 @@ func (p product) run(path string) (Server, func() error, error) {
 
 // prepare is the server over a directory of its own.
 func (p product) prepare(path, dir string) (*exec.Cmd, string, error) {
-	for _, sub := range []string{dataDir, metaDir} {
+	for _, sub := range []string{dataDir, metaDir, iamDir} {
 		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
 			return nil, "", err
 		}
