@@ -46,7 +46,7 @@ func (p *Program) addCommands(root *cobra.Command) {
 	add("Trust", p.newSign(), p.newVerify(), p.newRenew())
 	add("The bucket", p.newDiff(), p.newPurge(), p.newRetire(), p.newAdopt(), p.newCheck())
 	env := p.newEnv() // last, as it has the flags of all others
-	add(tools, p.newProbe(), env, p.newIAM(), p.newDemo(), p.newVersion())
+	add(tools, p.newProbe(), env, p.newDoctor(), p.newIAM(), p.newDemo(), p.newVersion())
 	root.SetHelpCommandGroupID(tools)
 	root.SetCompletionCommandGroupID(tools)
 	root.InitDefaultCompletionCmd()

@@ -68,6 +68,8 @@ func TestReferenceJSON(t *testing.T) {
 		{"token", ftl("token", "revoke", "--serve-state", state, "ann", "--json")},
 		{"ftl env --json", ftl("env", "--json")},
 		{"ftl version --json", ftl("version", "--json")},
+		{"ftl doctor --json", ftl("doctor", "--json")},
+		{"ftl iam --json", ftl("iam", "host", "--bucket", "my-releases", "--json")},
 		{"ftl help --json", ftl("help", "--json")},
 	}
 	for _, test := range tests {

@@ -57,3 +57,13 @@ func (r Role) Policy(place store.Place, node string) store.Policy {
 	}
 	return store.NewPolicy(list, store.Allow(all, store.GetObject, store.PutObject, store.DeleteObject, store.AbortUpload))
 }
+
+// Probes are keys to which the same statements of a policy apply as to what a host or an operator writes. They are of a
+// package that no package can be called, so whatever is there means nothing.
+type Probes struct{ Vote, Slot, Marker string }
+
+// ProbesOf returns the probes of a host.
+func ProbesOf(node Node) Probes {
+	const nobody = "_"
+	return Probes{Vote: allVotes + nobody + "/0/out/0/" + node.String(), Slot: allSlots + nobody + "/1", Marker: nobody + markerSuffix}
+}

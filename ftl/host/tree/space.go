@@ -3,6 +3,7 @@ package tree
 import (
 	"fmt"
 	"io/fs"
+	"math"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -90,4 +91,18 @@ func lacking(fs unix.Statfs_t, bytes, entries uint64) string {
 		return fmt.Sprintf("too few inodes: it needs %d, %d are free", need, free)
 	}
 	return ""
+}
+
+// Free returns how many bytes and inodes are free in the file system of a directory. Where inodes are made as they are
+// needed, there are always enough.
+func Free(dir string) (bytes, inodes uint64, err error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return 0, 0, fmt.Errorf("look at the free space of %s: %w", dir, err)
+	}
+	inodes = uint64(fs.Ffree)
+	if fs.Files == 0 {
+		inodes = math.MaxUint64
+	}
+	return uint64(fs.Bavail) * uint64(fs.Bsize), inodes, nil
 }
