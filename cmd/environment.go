@@ -41,6 +41,9 @@ func (p *Program) host(s settings) (*host.Host, error) {
 		h.Membership.ID = ""
 		h.Identify = func(ctx context.Context) (string, error) { return p.identify(ctx, s) }
 	}
+	if s.bucket != "" && s.checkBucket {
+		h.Reach = func(ctx context.Context) error { return p.reach(ctx, s) }
+	}
 	if s.bucket != "" {
 		h.Open = func(ctx context.Context) (*catalog.Catalog, error) { return p.bucket(ctx, s) }
 	}
@@ -57,6 +60,16 @@ func (p *Program) identify(ctx context.Context, s settings) (string, error) {
 	}
 	identity, err := store.Identify(ctx, bucket.Bucket)
 	return identity.ID, err
+}
+
+// reach asks whether a bucket answers, as somebody who has not talked to it before.
+func (p *Program) reach(ctx context.Context, s settings) error {
+	bucket, err := p.bucket(ctx, s)
+	if err != nil {
+		return err
+	}
+	_, _, err = bucket.Epoch(ctx, "")
+	return err
 }
 
 // commandLine is a command as it could be typed again.

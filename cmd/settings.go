@@ -35,7 +35,8 @@ type settings struct {
 	checkTimeout time.Duration
 	lockWait     time.Duration
 
-	membership host.Membership
+	membership  host.Membership
+	checkBucket bool
 
 	waves []rollout.Step // of FTL_ROLLOUT
 
@@ -102,6 +103,10 @@ var (
 	settingCheckTimeout = setting{
 		variable: "FTL_CHECK_TIMEOUT", usage: "how long a revision has to pass its check", fallback: "60s", example: "60s", side: onHost,
 		set: positive(func(s *settings) *time.Duration { return &s.checkTimeout }, host.DefaultCheckTimeout),
+	}
+	settingCheckBucket = setting{
+		variable: "FTL_CHECK_BUCKET", usage: "yes: a jump after which the bucket answers no more is a failed check", fallback: "no", example: "yes", side: onHost,
+		set: func(s *settings, value string) (err error) { s.checkBucket, err = parseYesNo(value); return err },
 	}
 	settingHookEnv = setting{
 		variable: "FTL_HOOK_ENV", usage: "secret variables that hooks get all the same: NAME,NAME; with only:NAME,NAME they get no others",
@@ -420,6 +425,16 @@ func parseHeartbeat(value string) (time.Duration, error) {
 		heartbeat = -1
 	}
 	return heartbeat, err
+}
+
+func parseYesNo(value string) (bool, error) {
+	switch value {
+	case "", "no":
+		return false, nil
+	case "yes":
+		return true, nil
+	}
+	return false, fmt.Errorf("%q is neither yes nor no", value)
 }
 
 func parseCanary(value string) (string, error) {

@@ -32,7 +32,7 @@ nothing when nothing changed. Run it from cron, or with --every as a service.`,
 			return p.sync(command.Context(), s, args, opts)
 		},
 	}
-	p.addSettings(command, &s, slices.Concat(hostSettings, fleetSettings, placeSettings, []setting{settingMaxAge, settingPrefetch, settingBucket, settingKeep, settingSplay, settingDelay, settingMetrics})...)
+	p.addSettings(command, &s, slices.Concat(hostSettings, fleetSettings, placeSettings, []setting{settingMaxAge, settingPrefetch, settingBucket, settingCheckBucket, settingKeep, settingSplay, settingDelay, settingMetrics})...)
 	addDryRun(command, &s)
 	command.Flags().BoolVar(&opts.Cron, "cron", false, "exit 0 at once when another sync is at work, and say nothing about a failure that is known and not due to be tried again")
 	command.Flags().Var(&everyFlag{&s.every}, "every", "stay, and sync each so often, as from cron; HUP syncs now")

@@ -80,10 +80,15 @@ func (l *locked) perform(ctx context.Context, r rule, recovery bool) error {
 		return nil
 	case r.hook != ftl.Check:
 		return l.runHook(ctx, run)
-	case !l.shipsCheck(of):
-		return nil
+	case l.shipsCheck(of):
+		if err := l.runCheck(ctx, run, of); err != nil {
+			return err
+		}
 	}
-	return l.runCheck(ctx, run, of)
+	if l.mustReach(r) {
+		return l.reachBucket(ctx, of)
+	}
+	return nil
 }
 
 // swap flips the links, forth or back.
@@ -109,7 +114,7 @@ func (l *locked) proceed(r rule) error {
 		l.State.Flipped(t)
 	}
 	next := r.next
-	if next != tree.PhaseNone && rules[next].hook == ftl.Check && !l.shipsCheck(rules[next].of.in(t)) {
+	if next != tree.PhaseNone && rules[next].hook == ftl.Check && !l.shipsCheck(rules[next].of.in(t)) && !l.mustReach(rules[next]) {
 		next = rules[next].next
 	}
 	switch {
@@ -243,7 +248,7 @@ func (l *locked) turnBack(ctx context.Context, cause error) error {
 // says so is wanted.
 func (l *locked) mayRevert() bool {
 	t := l.State.Jump
-	return t.From != (revision.Revision{}) && l.shipsCheck(t.To) && l.CheckTree(t.From) == nil
+	return t.From != (revision.Revision{}) && (l.shipsCheck(t.To) || l.cutOff) && l.CheckTree(t.From) == nil
 }
 
 // giveUp ends a way back on which the old revision failed too: the package is inconsistent, and waits

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"syscall"
 	"time"
 
@@ -56,6 +57,39 @@ func (l *locked) checkUntil(ctx context.Context, run hookRun, deadline time.Time
 		case <-time.After(checkInterval):
 		}
 		run.attempt++
+	}
+}
+
+// mustReach reports whether the bucket has to answer at the end of a phase: after the jump of a sync that has read it. That
+// the bucket is down by itself is no reason to go back, so a sync that could not read it does not ask, nor does whoever
+// asks again later whether a revision works.
+func (l *locked) mustReach(r rule) bool {
+	return l.host.Reach != nil && l.read != nil && r.hook == ftl.Check && !r.back && l.State.Jump.Rounds > 0
+}
+
+// reachBucket asks the bucket until it answers, or the time of a check is over. That it denies something is an answer.
+func (l *locked) reachBucket(ctx context.Context, of revision.Revision) error {
+	limited, stop := context.WithTimeout(ctx, l.host.checkTimeout())
+	defer stop()
+	for {
+		err := l.host.Reach(limited)
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("check of %s: %w; the next sync goes on", of, context.Cause(ctx))
+		case err == nil || errors.Is(err, fs.ErrPermission):
+			return nil
+		case limited.Err() == nil:
+			select {
+			case <-limited.Done():
+			case <-time.After(checkInterval):
+				continue
+			}
+		}
+		l.cutOff = true
+		return &ftl.Error{
+			Kind: ftl.HookFailed, Hint: "it answered before the jump; not to ask: FTL_CHECK_BUCKET=no",
+			Err: fmt.Errorf("the bucket does not answer since %s is active, for %v: %w", of, l.host.checkTimeout(), err),
+		}
 	}
 }
 

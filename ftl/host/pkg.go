@@ -21,6 +21,7 @@ type pkg struct {
 	stoodBack   bool            // sync has left the work to another one
 	rolling     *rolling        // the rollout that sync has found, nil where there is none
 	jumped      bool            // sync has come to the end of a jump
+	cutOff      bool            // the bucket, which sync has read, does not answer after its jump
 	distrust    error           // why what sync has found in the bucket does not count, nil where it does
 	unfetchable error           // why the manifest of a revision does not count
 	read        *reading        // what sync has read in the bucket, nil where it could not
