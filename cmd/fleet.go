@@ -107,7 +107,7 @@ func (p *Program) watchFleet(ctx context.Context, reader *fleetReader, flags fle
 			now := picture.withoutAge(text.String())
 			switch {
 			case p.screen:
-				io.WriteString(p.Stdout, "\x1b[H\x1b[2J"+text.String())
+				io.WriteString(p.Stdout, overdrawn(text.String()))
 			case now != shown:
 				io.WriteString(p.Stdout, text.String())
 			}
@@ -121,6 +121,12 @@ func (p *Program) watchFleet(ctx context.Context, reader *fleetReader, flags fle
 		case <-time.After(redraw):
 		}
 	}
+}
+
+// overdrawn draws a page over the one before, without a moment in which there is none.
+func overdrawn(page string) string {
+	const top, endOfLine, below = "\x1b[H", "\x1b[K", "\x1b[J"
+	return top + strings.ReplaceAll(page, "\n", endOfLine+"\n") + below
 }
 
 // withoutAge leaves out of a page what changes by itself.

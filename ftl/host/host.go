@@ -27,6 +27,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -159,6 +160,9 @@ func (p *pkg) subscribeHint() string {
 	packages, err := p.host.Packages()
 	if nearest, found := revision.Nearest(p.Name, packages); err == nil && found {
 		return fmt.Sprintf("did you mean %s? What there is: ftl list", nearest)
+	}
+	if p.host.Open != nil && !strings.Contains(p.host.Command, "--root") { // it tells a typo, and takes the usual root
+		return "what there is: ftl list; to subscribe: ftl subscribe " + p.Name.String()
 	}
 	return "what there is: ftl list; to subscribe: mkdir " + quoted(p.Dir)
 }

@@ -172,6 +172,9 @@ func (m *Master) blessAnew(ctx context.Context, marker catalog.Marker, entry cat
 func (m *Master) complete(ctx context.Context, r revision.Revision) (catalog.Manifest, time.Time, error) {
 	manifest, err := m.Bucket.Manifest(ctx, r)
 	if errors.Is(err, fs.ErrNotExist) {
+		if contents, err := m.Bucket.Contents(ctx, r.Package()); err == nil && len(contents.Revisions) == 0 {
+			return manifest, time.Time{}, m.Bucket.UnknownPackage(ctx, r.Package())
+		}
 		return manifest, time.Time{}, ftl.Errorf(ftl.NotFound, "see what there is: ftl list --master "+r.Package().String(), "the bucket has no revision %s", r)
 	}
 	if err != nil {

@@ -77,7 +77,7 @@ func (m *Master) setBase(ctx context.Context, entry *catalog.Entry, marker catal
 	}
 	there, err := m.hasBase(ctx, *entry)
 	unbound := m.Signing != nil && entry.BaseManifest == (catalog.Digest{}) // an older ftl blessed it
-	if !there || unbound || entry.Base == entry.Revision && !settled {      // nothing to go back to
+	if !there || unbound {                                                  // nothing to go back to
 		entry.Base, entry.BaseManifest = revision.Revision{}, catalog.Digest{}
 	}
 	return err
@@ -287,7 +287,7 @@ func (m *Master) wayBack(ctx context.Context, marker catalog.Marker) (catalog.En
 		Base: active.Base, BaseManifest: active.BaseManifest,
 	}
 	if active.Rollout == nil {
-		return entry, m.hasWayBack(marker, ok, previous)
+		return entry, m.hasWayBack(ctx, marker, ok, previous)
 	}
 	count, err := m.count(ctx, marker)
 	if err != nil {
@@ -297,9 +297,9 @@ func (m *Master) wayBack(ctx context.Context, marker catalog.Marker) (catalog.En
 		entry.Rollout = active.Rollout.WithoutWaves()
 	}
 	if !count.Settled.IsZero() {
-		return entry, m.hasWayBack(marker, ok, previous)
+		return entry, m.hasWayBack(ctx, marker, ok, previous)
 	}
-	if active.Base == (revision.Revision{}) {
+	if active.Base == (revision.Revision{}) || active.Base == active.Revision {
 		return entry, ftl.Errorf(ftl.Refused, "name one: ftl jump --master --now REVISION",
 			"the rollout of %s is not over, and no revision before it has settled", active.Revision)
 	}
@@ -308,7 +308,7 @@ func (m *Master) wayBack(ctx context.Context, marker catalog.Marker) (catalog.En
 }
 
 // hasWayBack makes an error of a marker without a previous revision.
-func (m *Master) hasWayBack(marker catalog.Marker, ok bool, previous catalog.Entry) error {
+func (m *Master) hasWayBack(ctx context.Context, marker catalog.Marker, ok bool, previous catalog.Entry) error {
 	if ok {
 		return previous.Understood()
 	}
@@ -316,6 +316,9 @@ func (m *Master) hasWayBack(marker catalog.Marker, ok bool, previous catalog.Ent
 		retired, _ := marker.Newest()
 		return ftl.Errorf(ftl.NotFound, "to bring it back, spool it and bless that",
 			"%s was retired%s, and its revisions are gone", marker.Package, retired.Origin())
+	}
+	if contents, err := m.Bucket.Contents(ctx, marker.Package); err == nil && len(contents.Revisions)+len(marker.Entries) == 0 {
+		return m.Bucket.UnknownPackage(ctx, marker.Package)
 	}
 	blessed := "nothing"
 	if active, ok := marker.Active(); ok {

@@ -98,6 +98,34 @@ func TestRolloutHasABase(t *testing.T) {
 	}
 }
 
+// What has proven itself stays so, however often it is blessed again before hosts have said so anew.
+func TestBaseStaysWhereItIsBlessedAgain(t *testing.T) {
+	bucket := openBucket(t)
+	m := newMaster(t, bucket)
+	proven, other := spool(t, m, "tool", "x"), spool(t, m, "tool", "y")
+	well, silent := fleetOf(4), Fleet{Members: fleetOf(4).Members}
+	well.OK = 4
+	for _, step := range []struct {
+		r     revision.Revision
+		fleet Fleet
+		want  revision.Revision
+	}{
+		{proven, silent, revision.Revision{}},
+		{proven, well, proven},
+		{proven, silent, proven},
+		{other, silent, proven},
+		{proven, silent, proven},
+	} {
+		if err := m.Jump(t.Context(), step.r, JumpOptions{Again: true, Fleet: step.fleet}); err != nil {
+			t.Fatal(err)
+		}
+		active, _ := readMarker(t, bucket, "tool").Active()
+		if active.Base != step.want {
+			t.Errorf("serial %d, of %v: the base is %v, want %v", active.Serial, step.r, active.Base, step.want)
+		}
+	}
+}
+
 func TestSettledWithoutWaves(t *testing.T) {
 	bucket := openBucket(t)
 	m := newMaster(t, bucket)
