@@ -453,7 +453,7 @@ func messageOf(h fleet.Host, entry catalog.Entry) string {
 		return "not heard from since " + ftl.Clock(h.At)
 	case !subscribed:
 		return "it is not subscribed"
-	case p.Active != entry.Revision && p.Serial != entry.Serial:
+	case p.Serial != entry.Serial && (p.Active != entry.Revision || p.Condition == ftl.OK): // which it was before
 		return "it has not heard of it yet"
 	case p.Message != "":
 		return p.Message

@@ -311,7 +311,7 @@ func (s situation) rollout() ftl.Decision {
 
 // describeRollout says in words where a host stands in a rollout.
 func describeRollout(count *rollout.Count, d rollout.Decision, target revision.Revision) string {
-	place := fmt.Sprintf("this host is in wave %d of %d", d.Own+1, len(count.Plan.Waves))
+	place := fmt.Sprintf("this host is in wave %d of %d, by its place %s", d.Own+1, len(count.Plan.Waves), d.Place)
 	when := ""
 	if !d.Next.IsZero() {
 		when = "; at the earliest at " + ftl.Clock(d.Next)

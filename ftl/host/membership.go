@@ -99,7 +99,7 @@ func (h *Host) reportSelf(ctx context.Context, packages []*pkg, m *memory, splay
 		m.Report.fail(err, now)
 		return
 	}
-	m.Report = reported{At: now, ETag: object.ETag, Foreign: m.Report.Foreign}
+	m.Report = reported{At: now, ETag: object.ETag, Settings: m.Settings, Foreign: m.Report.Foreign}
 }
 
 // reportDue reports whether the bucket is to be told how the host is: something has changed, it was not told for long, or
@@ -111,7 +111,7 @@ func (h *Host) reportDue(m memory, packages []*pkg, now time.Time) bool {
 		return false
 	case m.Report.Failed != "":
 		return !now.Before(m.Report.Next) || m.Report.Next.Sub(now) > longestBackoff
-	case since < 0 || since >= h.heartbeat():
+	case since < 0 || since >= h.heartbeat() || m.Settings != m.Report.Settings:
 		return true
 	}
 	for _, p := range packages {

@@ -35,6 +35,8 @@ type identity struct {
 type reported struct {
 	At   time.Time `json:"at"`
 	ETag string    `json:"etag"`
+	// Settings is a digest of what the report says of the host as a whole.
+	Settings string `json:"settings"`
 	// Failed says why it could not be written, "" where it could. Tries counts that, and Next is when it is tried again.
 	Failed string    `json:"failed,omitempty"`
 	Tries  int       `json:"tries,omitempty"`

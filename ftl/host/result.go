@@ -79,6 +79,9 @@ func (p *pkg) result(ctx context.Context, r Result) Result {
 		f.bucketErr = r.Err
 	} else if p.read != nil {
 		f.marker, f.revisions, f.listed = p.read.marker, p.read.contents.Revisions, true
+		if p.rolling != nil && p.rolling.looked != nil && !f.state.IsDone(p.rolling.entry) {
+			p.explain(&f, p.rolling.entry, p.rolling.looked)
+		}
 	} else {
 		f.asked = false
 	}

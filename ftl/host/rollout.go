@@ -34,6 +34,7 @@ var errNotYet = errors.New("the rollout does not let this host go on yet")
 type rolling struct {
 	bucket *catalog.Catalog
 	entry  catalog.Entry
+	looked *rollout.Count // what the votes said when it was found, nil where they were not read
 }
 
 // course is where a sync goes.
@@ -52,7 +53,7 @@ func (p *pkg) steer(ctx context.Context, from source, st *tree.State, cur tree.L
 	if entry.Rollout == nil {
 		return follow, nil
 	}
-	p.rolling = &rolling{from.Catalog, entry}
+	p.rolling = &rolling{bucket: from.Catalog, entry: entry}
 	if st.Hold != nil {
 		return follow, nil
 	}
@@ -63,6 +64,7 @@ func (p *pkg) steer(ctx context.Context, from source, st *tree.State, cur tree.L
 	if err != nil {
 		return course{}, fmt.Errorf("read the votes: %w", err)
 	}
+	p.rolling.looked = count
 	decision := count.Decide(p.stand(st, entry, cur))
 	if !p.host.DryRun {
 		if err := p.noteDecision(ctx, st, entry, decision, !count.Settled.IsZero()); err != nil {
@@ -330,13 +332,18 @@ func (p *pkg) explainRollout(ctx context.Context, bucket *catalog.Catalog, f *fa
 	if entry.Rollout == nil || f.state.IsDone(entry) {
 		return nil
 	}
-	r := rolling{bucket, entry}
+	r := rolling{bucket: bucket, entry: entry}
 	count, err := r.count(ctx, p.Name)
 	if err != nil {
 		return err
 	}
-	f.count, f.decision = count, count.Decide(p.stand(&f.state, entry, f.links))
+	p.explain(f, entry, count)
 	return nil
+}
+
+// explain notes what votes let this host do.
+func (p *pkg) explain(f *facts, entry catalog.Entry, count *rollout.Count) {
+	f.count, f.decision = count, count.Decide(p.stand(&f.state, entry, f.links))
 }
 
 // besideSerial marks a jump that no entry has asked for: it leaves all entries to be done.
