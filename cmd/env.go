@@ -136,7 +136,7 @@ func (p *Program) printVariables(all []variable) {
 
 // secretName is how variables are called whose value nobody should read over a shoulder, or in a
 // ticket.
-var secretName = regexp.MustCompile(`SECRET|PASSW|TOKEN$|_KEY$`)
+var secretName = regexp.MustCompile(`SECRET|PASSW|TOKEN$|_KEY$|^FTL_NOTIFY$`)
 
 // keyID names a key and is no secret: its end tells which one it is.
 const keyID = "AWS_ACCESS_KEY_ID"

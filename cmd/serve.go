@@ -26,6 +26,7 @@ type serving struct {
 	trustHeader, trustFrom       string
 	publicRead                   bool
 	ping                         time.Duration
+	calling
 }
 
 var settingServeURL = setting{
@@ -80,7 +81,7 @@ Prometheus wants at /metrics.`,
 			return p.serve(command.Context(), s, opts)
 		},
 	}
-	p.addSettings(command, &s, append(slices.Clone(signing), settingBucket, settingRollout, settingServeState, settingServeURL)...)
+	p.addSettings(command, &s, append(slices.Clone(signing), settingBucket, settingRollout, settingServeState, settingServeURL, settingNotify)...)
 	flags := command.Flags()
 	flags.StringVar(&opts.listen, "listen", serve.DefaultAddress, "HOST:PORT, or unix:PATH")
 	flags.StringVar(&opts.cert, "cert", "", "the file with the certificate, for https; read again when it changes")
@@ -89,6 +90,7 @@ Prometheus wants at /metrics.`,
 	flags.StringVar(&opts.trustHeader, "trust-header", "", "the header in which a proxy names the user, such as X-Forwarded-User; needs --trust-from")
 	flags.StringVar(&opts.trustFrom, "trust-from", "", "the proxies that are believed: addresses, networks, and unix for the socket")
 	flags.DurationVar(&opts.ping, "ping", 10*time.Second, "how often a page that follows is told that the server is alive")
+	opts.calling.add(command)
 	flags.StringVar(&opts.logFormat, "log-format", "text", "how acts and refusals are logged on stderr: text or json")
 	return command
 }
@@ -106,6 +108,9 @@ func (o serving) check(hasGrants bool) error {
 	}
 	return nil
 }
+
+// isAlone reports whether only this machine can reach the server. A proxy that is named lets others do so.
+func (o serving) isAlone() bool { return serve.IsLocal(o.listen) && o.trustFrom == "" }
 
 // proxy reads who is believed.
 func (o serving) proxy() (proxy access.Proxy, err error) {
@@ -144,7 +149,7 @@ func (p *Program) serve(ctx context.Context, s settings, opts serving) error {
 	bucket := writer.Bucket
 	config := serve.Config{
 		Bucket: bucket, Name: withoutUser(s.bucket), Version: version(), URL: s.serveURL, Waves: p.Getenv(settingRollout.variable),
-		Guard: guard, Proxy: proxy, Open: serve.IsLocal(opts.listen) || opts.publicRead, Output: serve.IsLocal(opts.listen) && !opts.publicRead,
+		Guard: guard, Proxy: proxy, Open: opts.isAlone() || opts.publicRead, Output: opts.isAlone() && !opts.publicRead,
 		Master: func(by string) *master.Master { return &master.Master{Bucket: bucket, By: by, Signing: writer.Signing} },
 		Log:    p.logger(opts.logFormat), Ping: opts.ping,
 	}
@@ -153,6 +158,9 @@ func (p *Program) serve(ctx context.Context, s settings, opts serving) error {
 	}
 	if hasGrants || !proxy.From.IsZero() {
 		config.ReadOnly = readOnly(ctx, bucket)
+	}
+	if err := opts.hang(p, s, &config); err != nil {
+		return err
 	}
 	server, err := serve.New(config)
 	if err != nil {

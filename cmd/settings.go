@@ -41,6 +41,7 @@ type settings struct {
 	waves []rollout.Step // of FTL_ROLLOUT
 
 	serveState string // the directory of ftl serve
+	notify     string // whom it tells what happens
 
 	trust    trustSettings
 	signs    bool     // the command can sign

@@ -29,12 +29,12 @@ var repository = filepath.Join("..", "..")
 var arrows = map[string][]string{
 	"cmd/ftl": {"cmd"},
 	"cmd": {
-		"ftl", "ftl/serve", "ftl/serve/access", "ftl/master", "ftl/host", "ftl/fleet", "ftl/catalog", "ftl/rollout", "ftl/trust",
+		"ftl", "ftl/serve", "ftl/serve/access", "ftl/serve/notify", "ftl/serve/webhook", "ftl/master", "ftl/host", "ftl/fleet", "ftl/catalog", "ftl/rollout", "ftl/trust",
 		"ftl/probe", "ftl/metrics", "ftl/durable", "ftl/strictmodes", "revision", "store", "hooks",
 	},
 
 	// Whoever acts. None of them knows another, but for serve, which does what the commands do.
-	"ftl/serve":  {"ftl", "ftl/serve/access", "ftl/master", "ftl/fleet", "ftl/catalog", "ftl/rollout", "ftl/trust", "ftl/durable", "revision", "store"},
+	"ftl/serve":  {"ftl", "ftl/serve/access", "ftl/serve/notify", "ftl/master", "ftl/fleet", "ftl/catalog", "ftl/rollout", "ftl/trust", "ftl/durable", "revision", "store"},
 	"ftl/master": {"ftl", "ftl/catalog", "ftl/rollout", "ftl/trust", "ftl/archive", "ftl/counting", "ftl/spill", "revision", "store", "hooks"},
 	"ftl/host": {
 		"ftl", "ftl/host/tree", "ftl/catalog", "ftl/rollout", "ftl/trust", "ftl/archive", "ftl/durable", "ftl/strictmodes",

@@ -123,6 +123,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, certificate *
 	}
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.Run(running) })
+	if s.config.Notifier != nil {
+		group.Go(func() error { s.notify(running); return nil })
+	}
 	group.Go(func() error {
 		serve := func() error { return server.Serve(listener) }
 		if certificate != nil {

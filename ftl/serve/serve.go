@@ -22,6 +22,7 @@ import (
 	"github.com/rhettg/ftl/ftl/catalog"
 	"github.com/rhettg/ftl/ftl/master"
 	"github.com/rhettg/ftl/ftl/serve/access"
+	"github.com/rhettg/ftl/ftl/serve/notify"
 	"github.com/rhettg/ftl/revision"
 )
 
@@ -56,6 +57,8 @@ type Config struct {
 	// Machines are handlers for programs, such as a webhook. No cookie may give rights there.
 	Machines map[string]http.Handler
 
+	Notifier *notify.Notifier // tells others what happens; nil: nobody is told
+
 	Log *slog.Logger // nil: none
 	// Ping is how often a stream says that it is alive; 0 is 10 seconds. Proxies cut what is silent for longer than 30.
 	Ping time.Duration
@@ -76,16 +79,17 @@ func (p Person) may(act Act, pkg revision.Package) bool { return p.May != nil &&
 
 // Server shows a bucket. Run reads it, and Handler answers requests.
 type Server struct {
-	config Config
-	base   string // the path before all of its own, without the slash at the end
-	feed   *feed
-	render *renderer
-	door   *door // nil: nobody can log in
-	shared *shared
-	ping   time.Duration // how often a stream says that it is alive
-	log    *slog.Logger
-	done   chan struct{} // closed when streams are to end
-	tried  atomic.Int64  // when reading the bucket has ended last, in Unix nanoseconds; 0 for never
+	config    Config
+	base      string // the path before all of its own, without the slash at the end
+	feed      *feed
+	render    *renderer
+	door      *door // nil: nobody can log in
+	shared    *shared
+	ping      time.Duration // how often a stream says that it is alive
+	log       *slog.Logger
+	done      chan struct{} // closed when streams are to end
+	bodyLimit atomic.Int64  // nanoseconds that a body may take to come
+	tried     atomic.Int64  // when reading the bucket has ended last, in Unix nanoseconds; 0 for never
 }
 
 // New returns a server.
@@ -94,6 +98,7 @@ func New(config Config) (*Server, error) {
 		return nil, errors.New("serve needs a bucket")
 	}
 	s := &Server{config: config, feed: newFeed(), log: config.Log, done: make(chan struct{})}
+	s.bodyLimit.Store(int64(bodyLimit))
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -102,7 +107,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.render, s.shared, s.ping = newRenderer(s.base), &shared{}, cmp.Or(config.Ping, 10*time.Second)
 	if config.Guard != nil {
-		s.door = &door{config.Guard, config.Open, config.Output, access.NewLimiter(access.FailuresPerMinute, nil)}
+		s.door = &door{Guard: config.Guard, open: config.Open, output: config.Output, failures: access.NewLimiter(access.FailuresPerMinute, nil)}
 		if config.Who == nil {
 			s.config.Who = s.door.who
 		}

@@ -81,7 +81,7 @@ func (r result) of() (int, answer) {
 
 // location is where to look how it goes on.
 func (r result) location() http.Header {
-	return http.Header{"Location": {fmt.Sprintf("/p/%s/%d", r.request.pkg, r.entry.Serial)}}
+	return http.Header{"Location": {fmt.Sprintf("%s/p/%s/%d", r.base, r.request.pkg, r.entry.Serial)}}
 }
 
 // An answerer sends a result.

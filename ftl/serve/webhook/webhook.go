@@ -54,6 +54,7 @@ type Config struct {
 
 	AllowFrom  access.Peers     // that may send requests; zero is everybody
 	ProbeHosts []string         // as "app.example.org:443", that may be asked whether they are well
+	Base       string           // the path before all of serve's own, such as "/ftl"; "" for none
 	Rollout    *rollout.Options // the waves of a request that names none; nil is all hosts at once
 
 	Wait time.Duration // how long the older form waits; 0 is DefaultWait
@@ -181,13 +182,14 @@ type result struct {
 	entry    catalog.Entry
 	already  bool // it was blessed before
 	lines    *lines
+	base     string      // of Config
 	followed *deployment // to wait for; nil: nobody waits
 	seen     *seen
 }
 
 // handle does what a request asks for, up to the blessing.
 func (h *Hook) handle(r *http.Request, who access.Who, p proof, body []byte) (res result) {
-	res.who, res.lines = who, &lines{now: h.Now}
+	res.who, res.lines, res.base = who, &lines{now: h.Now}, h.Base
 	request, err := parseRequest(body)
 	if err != nil {
 		res.problem = refuse(http.StatusUnprocessableEntity, err.Error())
