@@ -35,6 +35,15 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		s.failWith(w, r, err)
 		return
 	}
+	if s.door != nil {
+		end, begun := s.door.streams.begin(person.By)
+		if !begun {
+			w.Header().Set("Retry-After", "30")
+			http.Error(w, "too many pages are open with this token", http.StatusTooManyRequests)
+			return
+		}
+		defer end()
+	}
 	s.feed.watch()
 	s.feed.streams.Add(1)
 	defer s.feed.streams.Add(-1)

@@ -93,7 +93,7 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 			http.Error(w, "this server does not have that name; FTL_SERVE_URL says which one it has", http.StatusMisdirectedRequest)
 			return
 		}
-		r.Body = &promptBody{ReadCloser: http.MaxBytesReader(w, r.Body, maxBody), control: http.NewResponseController(w)}
+		r.Body = &promptBody{ReadCloser: http.MaxBytesReader(w, r.Body, maxBody), control: http.NewResponseController(w), limit: time.Duration(s.bodyLimit.Load())}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -105,16 +105,17 @@ const bodyLimit = 20 * time.Second
 type promptBody struct {
 	io.ReadCloser
 	control *http.ResponseController
+	limit   time.Duration
 	begun   bool
 }
 
 func (b *promptBody) Read(into []byte) (int, error) {
 	if !b.begun {
 		b.begun = true
-		_ = b.control.SetReadDeadline(time.Now().Add(bodyLimit)) // what has no connection, as in a test, is prompt
+		_ = b.control.SetReadDeadline(time.Now().Add(b.limit)) // what has no connection, as in a test, is prompt
 	}
 	n, err := b.ReadCloser.Read(into)
-	if err != nil {
+	if err == io.EOF { // after any other error the server would wait for the rest by itself
 		_ = b.control.SetReadDeadline(time.Time{})
 	}
 	return n, err

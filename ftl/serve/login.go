@@ -17,6 +17,7 @@ type door struct {
 	*access.Guard
 	open, output bool // of Config
 	failures     *access.Limiter
+	streams      streams
 }
 
 // who tells who sends a request: by a token, else by the proxy or a session, else nobody in particular.
