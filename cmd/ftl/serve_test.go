@@ -17,11 +17,23 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rhettg/ftl/store/s3test"
 )
 
 // TestServeIsCalledAndCalls runs ftl serve as it is installed: CI deploys by its webhook to a host that syncs, and a receiver is
 // told of a host that rejects a revision.
 func TestServeIsCalledAndCalls(t *testing.T) {
+	t.Run("directory", func(t *testing.T) {
+		isCalledAndCalls(t, "FTL_BUCKET=file://"+t.TempDir())
+	})
+	t.Run("s3", func(t *testing.T) {
+		server := s3test.Start(t)
+		isCalledAndCalls(t, append(server.Env(), "FTL_BUCKET="+server.Bucket(t))...)
+	})
+}
+
+func isCalledAndCalls(t *testing.T, bucket ...string) {
 	home := t.TempDir()
 	told := make(chan string, 10)
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -32,8 +44,9 @@ func TestServeIsCalledAndCalls(t *testing.T) {
 		told <- event.Type + ": " + event.Text
 	}))
 	defer receiver.Close()
-	env := append(userEnv(home), "FTL_BUCKET=file://"+filepath.Join(home, "bucket"), "FTL_ROOT="+filepath.Join(home, "root"), "FTL_NODE=web1",
+	env := append(userEnv(home), "FTL_ROOT="+filepath.Join(home, "root"), "FTL_NODE=web1",
 		"FTL_SERVE_STATE="+filepath.Join(home, "state"), "FTL_NOTIFY="+filepath.Join(home, "url"), "FTL_NOTIFY_SECRET=N3xuGn7p0Zr4qWvT1sYbK8cLmD5eHfJ2", "FTL_CHECK_TIMEOUT=1s")
+	env = append(env, bucket...)
 	command := func(args ...string) *exec.Cmd {
 		c := exec.CommandContext(t.Context(), "ftl", args...)
 		c.Dir, c.Env = home, env
@@ -56,10 +69,8 @@ func TestServeIsCalledAndCalls(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, dir := range []string{"bucket", "root/my_site"} {
-		if err := os.MkdirAll(filepath.Join(home, dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.MkdirAll(filepath.Join(home, "root/my_site"), 0o755); err != nil {
+		t.Fatal(err)
 	}
 	write("url", receiver.URL+"\n", 0o600)
 	write("my_site/index.html", "hello", 0o644)
@@ -68,7 +79,7 @@ func TestServeIsCalledAndCalls(t *testing.T) {
 	secret := ftl("token", "add", "--webhook", "ci", "--role", "deploy", "--packages", "my_site")
 
 	serve := command("serve", "--listen", "127.0.0.1:0", "--log-format", "json")
-	address := startServe(t, serve)
+	address, said := startServe(t, serve)
 	response, err := http.Get(address + "/health")
 	if err != nil {
 		t.Fatal(err)
@@ -123,13 +134,14 @@ func TestServeIsCalledAndCalls(t *testing.T) {
 	if err := serve.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	<-said
 	if err := serve.Wait(); err != nil {
 		t.Errorf("it ends with %v", err)
 	}
 }
 
-// startServe starts a server, and returns its address.
-func startServe(t *testing.T, serve *exec.Cmd) string {
+// startServe starts a server, and returns its address, and a channel that is closed when it has said all.
+func startServe(t *testing.T, serve *exec.Cmd) (address string, said <-chan struct{}) {
 	t.Helper()
 	stderr, err := serve.StderrPipe()
 	if err != nil {
@@ -142,16 +154,18 @@ func startServe(t *testing.T, serve *exec.Cmd) string {
 	lines := bufio.NewScanner(stderr)
 	for lines.Scan() {
 		if match := regexp.MustCompile(`serving the fleet at (http://\S+)`).FindStringSubmatch(lines.Text()); match != nil {
+			all := make(chan struct{})
 			go func() {
+				defer close(all)
 				for lines.Scan() {
 					t.Log(lines.Text())
 				}
 			}()
-			return match[1]
+			return match[1], all
 		}
 	}
 	t.Fatalf("it does not serve: %v", serve.Wait())
-	return ""
+	return "", nil
 }
 
 // deploy is a client of the older deploy service.

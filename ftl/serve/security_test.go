@@ -348,6 +348,8 @@ func TestLogin(t *testing.T) {
 			t.Errorf("next %q leads to %q", next, response.Header.Get("Location"))
 		}
 	}
+	now := time.Now()
+	h.door.failures = access.NewLimiter(access.FailuresPerMinute, func() time.Time { return now })
 	codes := make(map[int]int)
 	for range 10 {
 		response, body := h.post(t, "/login", url.Values{"token": {"ftl_wrong"}})
