@@ -178,9 +178,7 @@ func (p *Program) guard(s settings, opts serving, proxy access.Proxy) (*access.G
 			guarding.Base = ""
 		}
 	}
-	if _, err := os.Stat(s.serveState); errors.Is(err, os.ErrNotExist) && s.serveState == defaultServeState {
-		guarding.Dir = ""
-	}
+	guarding.Later = s.serveState == defaultServeState
 	return access.Open(guarding)
 }
 

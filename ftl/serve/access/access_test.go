@@ -440,6 +440,33 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// The first token may be made while serve runs.
+func TestDirectoryThatComesLater(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	g, err := Open(Options{Dir: dir, Later: true, Now: (&clock{start}).now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if has, err := g.HasGrants(); err != nil || has {
+		t.Errorf("got %v, %v", has, err)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("it was made")
+	}
+	file, err := OpenFile(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	_, token := add(t, file, Request{Kind: Token, Label: "ann", Role: View})
+	if _, cookie, err := g.Login(token); err != nil {
+		t.Error(err)
+	} else if _, _, err := g.Session(withCookies(cookie)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDirectoryOfOthers(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil {

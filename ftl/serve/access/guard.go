@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ const environmentID = "environment"
 // Options are what a Guard goes by.
 type Options struct {
 	Dir   string // of the file of grants and the key of the cookies; "" for none, so that there are no grants
+	Later bool   // the directory need not be there yet: until it is, there are no grants
 	Token string // an admin's, for as long as serve runs; "" for none
 	Proxy Proxy
 	Base  string // the path below which serve is, such as "/ftl"; "" for none
@@ -57,25 +59,34 @@ func Open(opts Options) (*Guard, error) {
 		}
 		g.environment = digestOf(opts.Token)
 	}
-	if opts.Dir == "" {
-		g.key = make([]byte, keyLength)
-		rand.Read(g.key) // never fails
-		return g, nil
-	}
-	file, err := OpenFile(opts.Dir)
-	if err != nil {
-		return nil, err
-	}
-	g.file = file
-	if g.key, err = file.cookieKey(); err != nil {
-		file.Close()
-		return nil, err
-	}
+	g.key = make([]byte, keyLength)
+	rand.Read(g.key) // never fails
 	if _, err := g.live(); err != nil {
-		file.Close()
+		g.Close()
 		return nil, err
 	}
 	return g, nil
+}
+
+// open opens the directory, unless it may come later and is not there.
+func (g *Guard) open() error {
+	if g.file != nil || g.opts.Dir == "" {
+		return nil
+	}
+	if _, err := os.Stat(g.opts.Dir); g.opts.Later && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	file, err := OpenFile(g.opts.Dir)
+	if err != nil {
+		return err
+	}
+	key, err := file.cookieKey()
+	if err != nil {
+		file.Close()
+		return err
+	}
+	g.file, g.key = file, key
+	return nil
 }
 
 // Close writes down which grants were used, and gives the directory back.
@@ -106,6 +117,9 @@ func (f *File) cookieKey() ([]byte, error) {
 func (g *Guard) live() ([]kept, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if err := g.open(); err != nil {
+		return nil, err
+	}
 	if g.file != nil {
 		g.refresh()
 	}
@@ -166,8 +180,8 @@ func (g *Guard) HasGrants() (bool, error) {
 
 // Grants returns what was given to whom, without anything secret.
 func (g *Guard) Grants() ([]Grant, error) {
-	if g.file == nil {
-		return nil, nil
+	if _, err := g.live(); err != nil || g.file == nil {
+		return nil, err
 	}
 	return g.file.Grants()
 }

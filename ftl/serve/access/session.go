@@ -50,7 +50,10 @@ func (g *Guard) cookieName() string {
 }
 
 func (g *Guard) sign(value string, token digest) string {
-	mac := hmac.New(sha256.New, g.key)
+	g.mu.Lock()
+	key := g.key
+	g.mu.Unlock()
+	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte("ftl session\x00" + value + "\x00"))
 	mac.Write(token[:])
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
