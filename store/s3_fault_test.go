@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -455,6 +456,38 @@ func TestEmptyPageInAListing(t *testing.T) {
 	l, err := b.List(t.Context(), store.ListOptions{})
 	if err != nil || len(l.Objects) != 1 || l.Objects[0].Key != "z" {
 		t.Errorf("listing has %v, %v, want what follows the empty page", l.Objects, err)
+	}
+}
+
+// A server that does not keep the order of keys is asked page after page: a range of keys could not be
+// told from the next one.
+func TestListingOutOfOrder(t *testing.T) {
+	b, proxy := faulty(t)
+	page := func(token string, keys ...string) s3test.Fault {
+		text := "<ListBucketResult><Name>b</Name>"
+		if token != "" {
+			text += "<IsTruncated>true</IsTruncated><NextContinuationToken>" + token + "</NextContinuationToken>"
+		}
+		for _, key := range keys {
+			text += "<Contents><Key>" + key + "</Key><Size>1</Size></Contents>"
+		}
+		return s3test.Answer(200, nil, text+"</ListBucketResult>")
+	}
+	proxy.Add(s3test.Rule{Query: "continuation-token=k", Fault: page("", "d", "c")})
+	proxy.Add(s3test.Rule{Query: "start-after=", Fault: page("other", "d", "b")})
+	proxy.Add(s3test.Rule{Query: "list-type=2", Fault: page("k", "a", "b")})
+	l, err := b.List(t.Context(), store.ListOptions{Split: func(first, last string) []string {
+		if first != "a" || last != "b" {
+			t.Errorf("split what follows %q to %q, want a to b", first, last)
+		}
+		return []string{"c"}
+	}})
+	var got []string
+	for _, object := range l.Objects {
+		got = append(got, object.Key)
+	}
+	if want := []string{"a", "b", "c", "d"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
 }
 

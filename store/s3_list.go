@@ -10,33 +10,122 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"golang.org/x/sync/errgroup"
 )
 
-// List reads page after page. A listing that is not complete is an error, also if a server sends
-// the same page for ever: the SDK's paginator would either loop, or end there as if that were all.
+// List reads page after page, or several ranges of keys at once where the caller knows some. A listing
+// that is not complete is an error, also if a server sends the same page for ever: the SDK's paginator
+// would either loop, or end there as if that were all.
 func (b *s3Bucket) List(ctx context.Context, opts ListOptions) (Listing, error) {
 	if checkKey(opts.Prefix+"x") != nil {
 		return b.listNothing(ctx)
 	}
 	l := s3Lister{b: b, opts: opts}
+	token, err := l.page(ctx, "")
+	if err != nil {
+		return Listing{}, err
+	}
+	if ranges := l.ranges(token); len(ranges) > 0 {
+		err := l.parallel(ctx, ranges)
+		if !errors.Is(err, errUnordered) {
+			return l.sorted(), err
+		}
+	}
+	if err := l.rest(ctx, token); err != nil {
+		return Listing{}, err
+	}
+	return l.sorted(), nil
+}
+
+// rest reads all pages from the one with a token on.
+func (l *s3Lister) rest(ctx context.Context, token string) error {
 	seen := map[string]bool{}
-	for token := ""; ; {
+	for {
+		if l.isDone(token) {
+			l.out.More = token != ""
+			return nil
+		}
+		if l.until != "" && !l.ordered {
+			return errUnordered
+		}
+		if seen[token] {
+			return l.failed(errors.New("the bucket repeats a page of its listing"))
+		}
+		if seen[token] = true; len(seen) >= l.b.limits.pages {
+			return l.failed(fmt.Errorf("more than %d pages", l.b.limits.pages))
+		}
 		next, err := l.page(ctx, token)
 		if err != nil {
-			return Listing{}, err
-		}
-		if next == "" || opts.Limit > 0 && len(l.out.Objects) >= opts.Limit {
-			l.out.More = next != ""
-			return l.sorted(), nil
-		}
-		if seen[next] {
-			return Listing{}, l.failed(errors.New("the bucket repeats a page of its listing"))
-		}
-		if seen[next] = true; len(seen) >= b.limits.pages {
-			return Listing{}, l.failed(fmt.Errorf("more than %d pages", b.limits.pages))
+			return err
 		}
 		token = next
 	}
+}
+
+// isDone reports whether the pages so far have all that is wanted.
+func (l *s3Lister) isDone(token string) bool {
+	switch {
+	case token == "":
+		return true
+	case l.opts.Limit > 0:
+		return len(l.out.Objects) >= l.opts.Limit
+	}
+	return l.until != "" && l.ordered && l.last > l.until
+}
+
+// errUnordered says that a server does not list keys in their order, so that a page does not tell what
+// comes after it.
+var errUnordered = errors.New("the keys are not in their order")
+
+// ranges returns what is left of a listing as ranges of keys, none where it is better read page after
+// page.
+func (l *s3Lister) ranges(token string) []keyRange {
+	if token == "" || l.opts.Split == nil || l.opts.Limit > 0 || !l.ordered || len(l.out.Objects) == 0 {
+		return nil
+	}
+	var ranges []keyRange
+	after := l.last
+	for _, key := range l.opts.Split(l.out.Objects[0].Key, l.last) {
+		if key > after && len(ranges) < maxRanges-1 {
+			ranges = append(ranges, keyRange{after, key})
+			after = key
+		}
+	}
+	return append(ranges, keyRange{after, ""})
+}
+
+// keyRange are the keys that follow one key, up to and with another one, "" for all.
+type keyRange struct{ after, until string }
+
+// maxRanges bounds how many ranges are read at once.
+const maxRanges = 16
+
+// parallel reads ranges of keys at once, and adds them to what has come.
+func (l *s3Lister) parallel(ctx context.Context, ranges []keyRange) error {
+	parts := make([]*s3Lister, len(ranges))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, keys := range ranges {
+		opts := l.opts
+		opts.After = keys.after
+		parts[i] = &s3Lister{b: l.b, opts: opts, until: keys.until}
+		group.Go(func() error {
+			token, err := parts[i].page(ctx, "")
+			if err != nil {
+				return err
+			}
+			return parts[i].rest(ctx, token)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for _, part := range parts {
+		l.out.Objects = append(l.out.Objects, part.out.Objects...)
+		if part.out.Date.After(l.out.Date) {
+			l.out.Date = part.out.Date
+		}
+	}
+	return nil
 }
 
 // listNothing answers for a prefix that no key has. Not every server takes one, such as "../"; but
@@ -54,9 +143,13 @@ const maxPage = 1000
 
 // s3Lister collects the pages of a listing.
 type s3Lister struct {
-	b    *s3Bucket
-	opts ListOptions
-	out  Listing
+	b     *s3Bucket
+	opts  ListOptions
+	until string // the last key that is wanted, "" for all
+	out   Listing
+
+	last    string // of the keys that the server has sent
+	ordered bool   // they came in their order
 }
 
 // page adds a page and returns the token of the next one, "" after the last.
@@ -93,9 +186,12 @@ func (l *s3Lister) page(ctx context.Context, token string) (next string, err err
 
 // add leaves out names that are not keys, such as the "folder/" of a web console.
 func (l *s3Lister) add(out *s3.ListObjectsV2Output) {
+	l.ordered = l.last == "" || l.ordered
 	for _, o := range out.Contents {
 		key, ok := strings.CutPrefix(aws.ToString(o.Key), l.b.prefix)
-		if !ok || checkKey(key) != nil || !strings.HasPrefix(key, l.opts.Prefix) || key <= l.opts.After {
+		l.ordered = l.ordered && key > l.last
+		l.last = key
+		if !ok || checkKey(key) != nil || !strings.HasPrefix(key, l.opts.Prefix) || key <= l.opts.After || l.until != "" && key > l.until {
 			continue
 		}
 		l.out.Objects = append(l.out.Objects, Object{

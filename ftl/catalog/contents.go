@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -60,13 +61,38 @@ func (c Contents) Has(r revision.Revision) bool {
 // Contents lists one package. A package that the bucket does not know has no revisions; that is not
 // an error.
 func (c *Catalog) Contents(ctx context.Context, pkg revision.Package) (Contents, error) {
-	listing, err := c.List(ctx, store.ListOptions{Prefix: pkg.String() + "."})
+	listing, err := c.List(ctx, store.ListOptions{Prefix: pkg.String() + ".", Split: splitByTime(time.Now())})
 	if err != nil {
 		return Contents{}, err
 	}
 	contents := group(listing)[pkg]
 	contents.Date = listing.Date
 	return contents, nil
+}
+
+// maxListedAtOnce bounds how many ranges of ids are asked for at once.
+const maxListedAtOnce = 8
+
+// splitByTime cuts the time that follows a key, up to now, into ranges of equal length, of about two
+// pages each: ids are times. A clock that is wrong only makes the ranges too long or too many.
+func splitByTime(now time.Time) func(first, last string) []string {
+	return func(first, last string) (keys []string) {
+		older, _, _ := keyRevision(first)
+		newer, _, _ := keyRevision(last)
+		begin, known := older.Time()
+		from, alsoKnown := newer.Time()
+		if !known || !alsoKnown || !from.After(begin) || !now.After(from) {
+			return nil
+		}
+		pages := now.Sub(from) / from.Sub(begin)
+		ranges := min(pages/2+1, maxListedAtOnce)
+		for i := range ranges - 1 {
+			at := from.Add(now.Sub(from) / ranges * (i + 1)).UTC()
+			second := at.Hour()*3600 + at.Minute()*60 + at.Second()
+			keys = append(keys, fmt.Sprintf("%s.%s%05d", newer.Package(), at.Format("20060102"), second))
+		}
+		return keys
+	}
 }
 
 // group sorts the objects of a listing by package.

@@ -160,6 +160,14 @@ func testLists(t *testing.T, b store.Bucket) {
 		if got := keys(l); !slices.Equal(got, want) {
 			t.Fatalf("listing has %d keys, want %d in order, each once", len(got), n)
 		}
+		// A good split, none, and one that makes no sense.
+		for _, split := range [][]string{{"web.01400.tgz", "web.01800", "web.02200"}, nil, {"web.02000", "web.01999.tgz", "a", "web.02000", "x"}} {
+			l := list(t, b, store.ListOptions{Prefix: "web.", Split: func(_, _ string) []string { return split }})
+			if got := keys(l); !slices.Equal(got, want) {
+				t.Fatalf("split by %q, the listing has %d keys, want %d in order, each once", split, len(got), n)
+			}
+			wantDate(t, l.Date)
+		}
 		wantDate(t, l.Date)
 	}
 	l := list(t, b, store.ListOptions{Prefix: "web.00042"})
