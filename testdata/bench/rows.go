@@ -22,6 +22,7 @@ var groups = []group{
 	{"app", (*bench).app},
 	{"service", (*bench).service},
 	{"huge", (*bench).huge},
+	{"tiny", (*bench).tiny},
 	{"bytes", (*bench).bytes},
 	{"near", (*bench).near},
 	{"steady", (*bench).steady},
@@ -453,16 +454,30 @@ func (b *bench) listing(ctx context.Context) ([]line, error) {
 	if out, err := output(ls); err != nil || strings.Count(out, "\n") != revisions {
 		return nil, fmt.Errorf("list: %d revisions, %w", strings.Count(out, "\n"), err)
 	}
-	samples, err := b.contest(ctx,
-		contender{name: "ftl list", command: func(ctx context.Context, _ string) *exec.Cmd {
-			return b.ftl(ctx, b.bucket, "listed", "", "list", "--master", "app")
-		}}, b.unpacks(list, b.bucket, "listed/"))
+	lines, err := b.lists(ctx, "ftl list --master of 10,000 revisions", b.bucket, atMost(0.3))
 	if err != nil {
 		return nil, err
 	}
-	l := versus("ftl list --master of 10,000 revisions", samples[0], list.name, samples[1])
-	l.goal = atMost(0.3)
-	return []line{l}, os.RemoveAll(b.bucket.path("listed"))
+	err = through(ctx, &link{roundTrip: 20 * time.Millisecond}, b.bucket.address(), func(ctx context.Context, address string) error {
+		far, err := b.lists(ctx, "ftl list --master of 10,000 revisions over 20 ms", b.bucket.at(address), ratioOf(0.4))
+		lines = append(lines, far...)
+		return err
+	})
+	return lines, errors.Join(err, os.RemoveAll(b.bucket.path("listed")))
+}
+
+// lists compares one way to list with another.
+func (b *bench) lists(ctx context.Context, what string, at bucket, limit goal) ([]line, error) {
+	samples, err := b.contest(ctx,
+		contender{name: "ftl list", command: func(ctx context.Context, _ string) *exec.Cmd {
+			return b.ftl(ctx, at, "listed", "", "list", "--master", "app")
+		}}, b.unpacks(list, at, "listed/"))
+	if err != nil {
+		return nil, err
+	}
+	l := versus(what, samples[0], list.name, samples[1])
+	l.goal = limit
+	return []line{l}, nil
 }
 
 // jumping goes from one revision to the other and back.
