@@ -55,7 +55,7 @@ func (r *reports) read(ctx context.Context) ([]fleet.Host, time.Time, error) {
 // keep writes the file, as far as that can be done: it saves time, and nothing else.
 func (r *reports) keep() {
 	var text bytes.Buffer
-	if r.cache == "" || r.Save(&text) != nil || os.MkdirAll(filepath.Dir(r.cache), 0o700) != nil {
+	if r.cache == "" || !r.Changed() || r.Save(&text) != nil || os.MkdirAll(filepath.Dir(r.cache), 0o700) != nil {
 		return
 	}
 	dir, err := os.OpenRoot(filepath.Dir(r.cache))

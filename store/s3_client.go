@@ -94,8 +94,15 @@ func uploadClient(l *limits) *http.Client {
 func buildable(l *limits) *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = l.dial }).
-		WithTransportOptions(func(t *http.Transport) { t.TLSHandshakeTimeout = l.tls })
+		WithTransportOptions(func(t *http.Transport) {
+			t.TLSHandshakeTimeout = l.tls
+			t.MaxIdleConns, t.MaxIdleConnsPerHost = keptConnections, keptConnections
+		})
 }
+
+// keptConnections is how many connections stay open for the next request. Whoever reads many small objects at once would
+// otherwise connect anew for nearly each: the SDK keeps ten.
+const keptConnections = 128
 
 // httpClient does not follow redirects: the signature holds for one host, and the answer names the
 // region that was meant. A nil watched has no watchdog.

@@ -28,7 +28,8 @@ import (
 type Fleet struct {
 	Catalog *catalog.Catalog
 
-	known map[catalog.Node]known
+	known   map[catalog.Node]known
+	changed bool // since it was saved or loaded
 }
 
 // known is a report as it was last read.
@@ -49,8 +50,8 @@ type Host struct {
 	Broken string       `json:"broken"` // why its report can't be read; "" where it can
 }
 
-// parallelReads is how many reports are read at once.
-const parallelReads = 64
+// parallelReads is how many reports are read at once, each over a connection that is kept for the next.
+const parallelReads = 128
 
 // Read returns the hosts that have reported, in the order of their names, and the bucket's clock.
 func (f *Fleet) Read(ctx context.Context) ([]Host, time.Time, error) {
@@ -80,6 +81,7 @@ func (f *Fleet) Read(ctx context.Context) ([]Host, time.Time, error) {
 // fetch reads the reports that have changed, and forgets those that are gone.
 func (f *Fleet) fetch(ctx context.Context, listed []catalog.Reported) error {
 	next := make(map[catalog.Node]known, len(listed))
+	changed := false
 	var mutex sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelReads)
@@ -91,6 +93,7 @@ func (f *Fleet) fetch(ctx context.Context, listed []catalog.Reported) error {
 			mutex.Unlock()
 			continue
 		}
+		changed = true
 		group.Go(func() error {
 			now, err := f.readReport(ctx, l.Node, was)
 			if errors.Is(err, fs.ErrNotExist) {
@@ -105,6 +108,7 @@ func (f *Fleet) fetch(ctx context.Context, listed []catalog.Reported) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	f.changed = f.changed || changed || len(next) != len(f.known)
 	f.known = next
 	return nil
 }
@@ -266,13 +270,20 @@ func Find(hosts []Host, name string) (Host, bool) {
 	return Host{}, false
 }
 
+// Changed reports whether there is something to save: reports were read that no Save or Load has seen.
+func (f *Fleet) Changed() bool { return f.changed }
+
 // Save writes down what was read, so that a later Load saves reading it again.
-func (f *Fleet) Save(to io.Writer) error { return json.NewEncoder(to).Encode(f.known) }
+func (f *Fleet) Save(to io.Writer) error {
+	err := json.NewEncoder(to).Encode(f.known)
+	f.changed = f.changed && err != nil
+	return err
+}
 
 // Load takes up what Save has written. What can't be made sense of is left alone, as everything can be read again.
 func (f *Fleet) Load(from io.Reader) {
 	var saved map[catalog.Node]known
 	if json.NewDecoder(from).Decode(&saved) == nil {
-		f.known = saved
+		f.known, f.changed = saved, false
 	}
 }

@@ -256,3 +256,53 @@ func TestSilent(t *testing.T) {
 		t.Errorf("a host that says nothing: got %v, want %v", got, DefaultHeartbeat)
 	}
 }
+
+// What was read before, and has not changed, needs no writing down either.
+func TestChanged(t *testing.T) {
+	bucket, err := store.Open(t.Context(), "file://"+t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := &catalog.Catalog{Bucket: bucket}
+	report := func(host string) {
+		t.Helper()
+		if _, err := at.PutReport(t.Context(), catalog.NodeOf(host), catalog.Report{Host: host}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(f *Fleet) bool {
+		t.Helper()
+		if _, _, err := f.Read(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return f.Changed()
+	}
+	report("a")
+	report("b")
+	f := &Fleet{Catalog: at}
+	if !read(f) || !read(f) {
+		t.Error("reports were read, and there is nothing to save")
+	}
+	var saved bytes.Buffer
+	if err := f.Save(&saved); err != nil {
+		t.Fatal(err)
+	}
+	f = &Fleet{Catalog: at}
+	f.Load(&saved)
+	if read(f) {
+		t.Error("nothing has changed, and there is something to save")
+	}
+	report("c")
+	if !read(f) {
+		t.Error("a host has reported, and there is nothing to save")
+	}
+	if err := f.Save(&saved); err != nil {
+		t.Fatal(err)
+	}
+	if err := at.ForgetReport(t.Context(), catalog.NodeOf("a")); err != nil {
+		t.Fatal(err)
+	}
+	if !read(f) {
+		t.Error("a report is gone, and there is nothing to save")
+	}
+}
