@@ -203,3 +203,27 @@ func TestSlotWhoseAnswerWasLost(t *testing.T) {
 		t.Errorf("at its next sync it runs %s, want %s", got, w.new.ID())
 	}
 }
+
+// What a host asks of the bucket for a rollout is bounded, whether it waits, changes, or is well and has nothing to do.
+func TestRequestsOfARollout(t *testing.T) {
+	w := rollOut(t, 3, map[string]string{"check": "true"}, rollout.Options{Waves: steps(t, "1"), Soak: time.Hour})
+	requests := func(h *host.Host) [3]int64 {
+		t.Helper()
+		w.sync(h) // which notes what it has seen
+		reads, lists, writes := w.bucket.reads.Load(), w.bucket.lists.Load(), w.bucket.writes.Load()
+		if err := h.Sync(t.Context(), nil, host.SyncOptions{Cron: true}); err != nil {
+			t.Fatal(err)
+		}
+		return [3]int64{w.bucket.reads.Load() - reads, w.bucket.lists.Load() - lists, w.bucket.writes.Load() - writes}
+	}
+	writes := w.bucket.writes.Load()
+	w.sync(w.hosts[0])
+	if got := w.bucket.writes.Load() - writes; w.current(w.hosts[0], "tool") != w.new.ID() || got != 3 {
+		t.Errorf("a host that changes writes %d objects, want 3: try, ok, and its report", got)
+	}
+	for name, h := range map[string]*host.Host{"runs it and is not well yet": w.hosts[0], "waits for its wave": w.hosts[1]} {
+		if got, want := requests(h), [3]int64{2, 2, 0}; got != want { // the epoch and the marker; the revisions and the votes
+			t.Errorf("a host that %s reads, lists and writes %v times, want %v", name, got, want)
+		}
+	}
+}

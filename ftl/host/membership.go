@@ -5,9 +5,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,6 +89,11 @@ func (h *Host) reportSelf(ctx context.Context, packages []*pkg, m *memory, splay
 		return // which why says
 	}
 	report := h.makeReport(ctx, packages, *m, splay)
+	sum := sumOf(report)
+	if since := now.Sub(m.Report.At); sum != "" && sum == m.Report.Sum && m.Report.Failed == "" && since >= 0 && since < h.heartbeat() {
+		m.Report.Same, m.Report.Settings = now, m.Settings
+		return
+	}
 	bucket, err := open()
 	if err != nil {
 		return // which the sync has told
@@ -99,7 +106,22 @@ func (h *Host) reportSelf(ctx context.Context, packages []*pkg, m *memory, splay
 		m.Report.fail(err, now)
 		return
 	}
-	m.Report = reported{At: now, ETag: object.ETag, Settings: m.Settings, Foreign: m.Report.Foreign}
+	m.Report = reported{At: now, ETag: object.ETag, Settings: m.Settings, Sum: sum, Foreign: m.Report.Foreign}
+}
+
+// sumOf is a digest of what a report says of how the host is: not when that was, nor by which steps it came to be so. In a
+// rollout a check is asked at each sync, and each host would report at each sync that nothing has changed.
+func sumOf(r catalog.Report) string {
+	r.Time, r.Every = time.Time{}, 0
+	r.Packages = slices.Clone(r.Packages)
+	for i := range r.Packages {
+		r.Packages[i].Steps, r.Packages[i].Decisions, r.Packages[i].LastSync = nil, nil, ftl.Time{}
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		return "" // which no report had: it is told
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(text))
 }
 
 // reportDue reports whether the bucket is to be told how the host is: something has changed, it was not told for long, or
@@ -115,7 +137,7 @@ func (h *Host) reportDue(m memory, packages []*pkg, now time.Time) bool {
 		return true
 	}
 	for _, p := range packages {
-		if p.ChangedAt().After(m.Report.At) {
+		if changed := p.ChangedAt(); changed.After(m.Report.At) && changed.After(m.Report.Same) {
 			return true
 		}
 	}

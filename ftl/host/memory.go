@@ -41,6 +41,9 @@ type reported struct {
 	Failed string    `json:"failed,omitempty"`
 	Tries  int       `json:"tries,omitempty"`
 	Next   time.Time `json:"next,omitzero"`
+	// Sum is a digest of what it told. At Same that was found to be so still, though something had been written here.
+	Sum  string    `json:"sum,omitempty"`
+	Same time.Time `json:"same,omitzero"`
 	// Foreign counts how often in a row somebody else had written it since.
 	Foreign int `json:"foreign,omitempty"`
 }
