@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -46,12 +48,39 @@ func (h *host) atAnyTime(want *expectation) (f facts, found problems) {
 	if before, now := want.start.state, f.state; !h.scenario.gone && (now.Acted.Serial < before.Acted.Serial || now.Seen.Serial < before.Seen.Serial) {
 		found.add("the serial went back from %d to %d", want.start.state.Acted.Serial, f.state.Acted.Serial)
 	}
+	h.checkFloor(&found, f)
 	outside, err := snapshot(filepath.Join(h.volume.dir, "outside"))
 	if err != nil {
 		found.add("outside: %v", err)
 	}
 	compareTrees(&found, "outside", outside, want.outside)
 	return f, found
+}
+
+// checkFloor checks that what a host has followed it will never follow anything older than, however it ended.
+func (h *host) checkFloor(found *problems, f facts) {
+	if h.signers == "" || f.state.Acted.Serial <= 0 && f.current == "" {
+		return
+	}
+	var floor struct {
+		Keys map[string]struct {
+			Serial int64 `json:"serial"`
+		} `json:"keys"`
+	}
+	data, err := os.ReadFile(filepath.Join(h.pkg(), ".ftl", "floor"))
+	if err == nil {
+		err = json.Unmarshal(data, &floor)
+	}
+	if err != nil {
+		found.add("the floor can't be read: %v", err)
+		return
+	}
+	for _, key := range floor.Keys {
+		if max(f.state.Acted.Serial, f.state.Seen.Serial) <= key.Serial {
+			return
+		}
+	}
+	found.add("the serial %d was followed, and the floor is %v", f.state.Seen.Serial, floor.Keys)
 }
 
 // checkCurrent checks that the active revision is a ready one, and the old or

@@ -38,6 +38,7 @@ var scenarios = []scenario{
 	{name: "first sync, whole archive", host: steps((*stage).whole, bless(1)), command: syncNow},
 	{name: "upgrade", host: steps((*stage).running, (*stage).spool), command: syncNow},
 	{name: "sync and blessing", host: steps((*stage).running, (*stage).spool, bless(2)), command: syncNow},
+	{name: "signed blessing", host: steps((*stage).signed, (*stage).running, (*stage).spool, bless(2)), command: syncNow},
 	{name: "nothing to sync", host: (*stage).running, command: syncNow},
 	{name: "jump", host: steps((*stage).runningTwo, (*stage).spool, onHost("sync")), command: command("jump", 3)},
 	{name: "jump that fetches", host: steps((*stage).running, (*stage).spool), command: command("jump", 2)},
@@ -82,8 +83,9 @@ type stage struct {
 	ftl       string
 	dir       string
 	revisions []spooled
-	checks    bool // the revisions have a check
-	large     bool // and a file that is fetched in pieces
+	checks    bool   // the revisions have a check
+	large     bool   // and a file that is fetched in pieces
+	signers   string // whose signatures count; "" where they are not looked at
 }
 
 // spooled is a revision, with what was spooled.
@@ -121,13 +123,29 @@ var longAgo = time.Date(2014, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // environment is what ftl and the hooks see.
 func (s *stage) environment(root, log, fails string) []string {
-	return []string{
+	env := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "TMPDIR=" + s.dir, "FTL_NODE=crash", "FTL_ENV_FILE=none",
 		"FTL_BUCKET=file://" + s.bucket(), "FTL_ROOT=" + root,
 		"FTL_LOCK_WAIT=20s", "FTL_HOOK_TIMEOUT=20s", "FTL_CHECK_TIMEOUT=1s", // long enough for one try, too short for two
 		"CRASH_LOG=" + log, "CRASH_FAIL=" + fails,
 		"GOMAXPROCS=1", // the fewer threads, the more alike the runs
 	}
+	if s.signers != "" {
+		env = append(env, "FTL_ALLOWED_SIGNERS="+s.signers, "FTL_BUCKET_ID=crash", "FTL_SIGN_KEY="+s.key())
+	}
+	return env
+}
+
+func (s *stage) key() string { return filepath.Join(s.dir, "key") }
+
+// signed makes it so that what comes is signed, and the host requires that.
+func (s *stage) signed() error {
+	if _, err := output(s.ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", s.key()); err != nil {
+		return err
+	}
+	public, err := os.ReadFile(s.key() + ".pub")
+	s.signers = `ops namespaces="ftl-*" ` + strings.TrimSpace(string(public))
+	return err
 }
 
 func (s *stage) do(args ...string) (string, error) {
