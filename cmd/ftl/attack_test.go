@@ -637,3 +637,47 @@ func dryRun(t *testing.T, h host.Host, bucket store.Bucket) (planned []steps.Eve
 	h.Sync(t.Context(), nil, host.SyncOptions{}) // whose error says what is wrong
 	return planned
 }
+
+// requests counts what a sync asks a bucket.
+type requests struct {
+	store.Bucket
+	count int
+}
+
+func (r *requests) Get(ctx context.Context, key string, opts store.GetOptions) (io.ReadCloser, store.Object, error) {
+	r.count++
+	return r.Bucket.Get(ctx, key, opts)
+}
+
+func (r *requests) List(ctx context.Context, opts store.ListOptions) (store.Listing, error) {
+	r.count++
+	return r.Bucket.List(ctx, opts)
+}
+
+// A sync with nothing to do is one request with signatures, too, until somebody changes the list: then all is read again, and
+// a key that was removed counts no more.
+func TestSignedIdleSync(t *testing.T) {
+	s := newScene(t)
+	bucket := &requests{Bucket: s.openBucket(t, "file://"+t.TempDir())}
+	s.upload(t, bucket)
+	h := s.newHost(t, bucket)
+	h.Trust.Sum = "one"
+	sync := func() (int, error) {
+		bucket.count = 0
+		err := h.Sync(t.Context(), nil, host.SyncOptions{Cron: true})
+		return bucket.count, err
+	}
+	for range 3 { // the first does something, and the next finds that there is nothing left
+		if _, err := sync(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if count, err := sync(); count != 1 || err != nil {
+		t.Errorf("%d requests, %v; want 1", count, err)
+	}
+	s.list = strings.ReplaceAll(s.list, "ops namespaces", "# namespaces")
+	h.Trust.List, h.Trust.Sum = s.trust(), "two"
+	if count, err := sync(); count < 2 || err == nil || !strings.Contains(err.Error(), "not among the allowed signers") {
+		t.Errorf("with another list %d requests, %v", count, err)
+	}
+}
