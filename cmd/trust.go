@@ -195,7 +195,7 @@ func (p *Program) trusting(s settings, bucket store.Bucket) (*catalog.Catalog, e
 	if err != nil {
 		return nil, err
 	}
-	if endpoint := store.Endpoint(bucket); isPlain(endpoint) {
+	if endpoint := store.Endpoint(bucket); isPlain(endpoint) && p.hasPerson() { // and not in the mails of cron
 		p.warn("%s is not encrypted: whoever is on the way can keep news back, and tell a wrong time", endpoint)
 	}
 	c.Trust = &catalog.Trust{Signers: *s.trust.signers, Bucket: identity}

@@ -19,6 +19,10 @@ func delayedUntil(marker catalog.Marker, delay time.Duration, current bool) (tim
 	if now.IsZero() { // the bucket doesn't tell its time
 		now = time.Now()
 	}
-	until := marker.Modified.Add(delay)
+	since := marker.Modified
+	if blessed := time.Unix(active.Renews, 0); active.Renews > 0 && blessed.Before(since) { // to sign it again makes it no younger
+		since = blessed
+	}
+	until := since.Add(delay)
 	return until, now.Before(until)
 }

@@ -7,6 +7,12 @@ import (
 	"github.com/rhettg/ftl/ftl/catalog"
 )
 
+// renewal is an entry that signs one of a moment again.
+func renewal(t *testing.T, of time.Time) []catalog.Entry {
+	t.Helper()
+	return []catalog.Entry{{Revision: letter(t, "a"), Kind: catalog.KindRenew, Renews: of.Unix()}}
+}
+
 func TestDelayIsByTheBucketsClock(t *testing.T) {
 	written := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC) // not the clock of this machine
 	entry := func(kind string) []catalog.Entry { return []catalog.Entry{{Revision: letter(t, "a"), Kind: kind}} }
@@ -26,6 +32,8 @@ func TestDelayIsByTheBucketsClock(t *testing.T) {
 		{"the way back", entry(catalog.KindJumpBack), 0, 2 * time.Hour, true, false},
 		{"a host with nothing active", entry(catalog.KindJump), 0, 2 * time.Hour, false, false},
 		{"an entry without a kind", entry(""), 0, 2 * time.Hour, true, true},
+		{"signed again, and blessed long ago", renewal(t, written.Add(-3*time.Hour)), 0, 2 * time.Hour, true, false},
+		{"signed again, and blessed just now", renewal(t, written), 0, 2 * time.Hour, true, true},
 		{"nothing blessed", nil, 0, 2 * time.Hour, true, false},
 	}
 	for _, test := range tests {
