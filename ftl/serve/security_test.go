@@ -660,7 +660,7 @@ func TestOversized(t *testing.T) {
 }
 
 // Whoever sends a request byte by byte, or begins one and waits, is not waited for, and keeps nobody else waiting.
-func TestSlowClients(t *testing.T) {
+func TestSlowRequests(t *testing.T) {
 	h := startGuarded(t, Config{}, access.Proxy{})
 	address, s := serving(t, Config{Guard: h.guard, Open: true})
 	s.bodyLimit.Store(int64(100 * time.Millisecond))
