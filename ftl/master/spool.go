@@ -173,10 +173,10 @@ func (m *Master) createManifest(ctx context.Context, u *upload) (taken bool, err
 		return false, errors.Join(err, m.Bucket.Delete(ctx, u.manifest.Archive))
 	}
 	object, sum, err := u.manifestObject(top)
-	defer object.Close()
 	if err != nil {
 		return false, err
 	}
+	defer object.Close()
 	return m.create(ctx, catalog.ManifestKey(u.manifest.Revision), object.Reader(), sum, u.manifest.Op)
 }
 

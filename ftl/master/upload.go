@@ -293,7 +293,10 @@ func (u *upload) manifestObject(top []byte) (object *spill.Buffer, sum [sha256.S
 	if err == nil && u.index != nil {
 		_, err = io.Copy(to, u.index.Reader())
 	}
-	return object, [sha256.Size]byte(hash.Sum(nil)), err
+	if err != nil {
+		return nil, sum, errors.Join(err, object.Close())
+	}
+	return object, [sha256.Size]byte(hash.Sum(nil)), nil
 }
 
 // Close gives back what the upload takes.

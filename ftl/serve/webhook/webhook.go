@@ -184,7 +184,6 @@ type result struct {
 	lines    *lines
 	base     string      // of Config
 	followed *deployment // to wait for; nil: nobody waits
-	seen     *seen
 }
 
 // handle does what a request asks for, up to the blessing.
