@@ -27,7 +27,8 @@ func (p *Program) newBlock() *block {
 	return &block{out: p.Stderr, file: file}
 }
 
-// draw replaces the lines that were drawn before. What is printed meanwhile has to come after erase.
+// draw replaces the lines that were drawn before. What is printed meanwhile has to come after
+// erase.
 func (b *block) draw(lines []string) {
 	if b.out == nil {
 		return

@@ -21,8 +21,9 @@ import (
 	"github.com/rhettg/ftl/store"
 )
 
-// A demoFleet is hosts that only tell that they do something: each writes the reports and votes that a host would, and decides
-// by the same code. They are there to look at, with a rollout that some of them halt.
+// A demoFleet is hosts that only tell that they do something: each writes the reports and votes
+// that a host would, and decides by the same code. They are there to look at, with a rollout that
+// some of them halt.
 type demoFleet struct {
 	bucket *catalog.Catalog
 	hosts  []*demoHost

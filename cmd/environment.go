@@ -110,8 +110,8 @@ func (p *Program) master(ctx context.Context, s settings) (*master.Master, error
 	return m, p.addSigning(m, s)
 }
 
-// caller tells who the credentials of a bucket belong to, "" where nobody knows: a blessing does not depend on it. That is
-// asked once.
+// caller tells who the credentials of a bucket belong to, "" where nobody knows: a blessing does
+// not depend on it. That is asked once.
 func caller(bucket *catalog.Catalog) func(context.Context) string {
 	var asked sync.Once
 	var arn string

@@ -17,8 +17,9 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// syncEvery syncs again and again until it is told to end. What goes wrong is told as from cron, and ends nothing: the
-// next sync tries again. It ends by itself when its own program was replaced, for its supervisor to start the new one.
+// syncEvery syncs again and again until it is told to end. What goes wrong is told as from cron,
+// and ends nothing: the next sync tries again. It ends by itself when its own program was replaced,
+// for its supervisor to start the new one.
 func (p *Program) syncEvery(ctx context.Context, h *host.Host, packages []revision.Package, opts host.SyncOptions, s settings) error {
 	h.Open = keepOpen(h.Open)
 	hangup := p.hangups()
@@ -46,8 +47,8 @@ func (p *Program) syncEvery(ctx context.Context, h *host.Host, packages []revisi
 	}
 }
 
-// waitForNext waits for the next sync, and reports whether there is to be one. The watchdog is told meanwhile that all is
-// well.
+// waitForNext waits for the next sync, and reports whether there is to be one. The watchdog is told
+// meanwhile that all is well.
 func (p *Program) waitForNext(ctx context.Context, wait time.Duration, hangup <-chan struct{}) bool {
 	next := time.NewTimer(wait)
 	defer next.Stop()
@@ -81,7 +82,8 @@ type repeated struct {
 // tellAgain is after what time a failure that goes on is told again.
 const tellAgain = time.Hour
 
-// tellFailures prints what went wrong, as finish does, and goes on. What goes on as it was is told once an hour.
+// tellFailures prints what went wrong, as finish does, and goes on. What goes on as it was is told
+// once an hour.
 func (p *Program) tellFailures(err error, last *repeated) {
 	var end ending
 	text := ""
@@ -98,7 +100,8 @@ func (p *Program) tellFailures(err error, last *repeated) {
 	p.tell(end)
 }
 
-// jittered returns an interval that differs by up to a tenth, so that hosts that began together don't stay so.
+// jittered returns an interval that differs by up to a tenth, so that hosts that began together
+// don't stay so.
 func jittered(every time.Duration) time.Duration {
 	return every - every/10 + rand.N(every/5+1)
 }

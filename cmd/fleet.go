@@ -90,7 +90,8 @@ func (p *Program) statusFleet(ctx context.Context, s settings, args []string, fl
 	return p.showFleet(picture, flags)
 }
 
-// watchFleet shows a picture each few seconds: in the same place on a terminal, elsewhere where it is another one.
+// watchFleet shows a picture each few seconds: in the same place on a terminal, elsewhere where it
+// is another one.
 func (p *Program) watchFleet(ctx context.Context, reader *fleetReader, flags fleetFlags) error {
 	shown := ""
 	for {
@@ -253,7 +254,8 @@ func (p *Program) showFleet(f fleetPicture, flags fleetFlags) error {
 	return silentError{errNotWell}
 }
 
-// printFleet prints the first screen: what is wrong, what runs where, what is rolled out, and how old all of it is.
+// printFleet prints the first screen: what is wrong, what runs where, what is rolled out, and how
+// old all of it is.
 func (p *Program) printFleet(f fleetPicture) {
 	p.print("%s", f.view.Headline())
 	if len(f.view.Packages) > 0 {

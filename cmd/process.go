@@ -42,8 +42,8 @@ func (e signalError) Error() string { return fmt.Sprintf("ended by signal %v", e
 func (e signalError) Is(target error) bool { return target == context.Canceled }
 
 // How long a command may take to end in order after the first signal. A hook that runs has its own
-// grace. What takes longer is stuck, such as in the open(2) of a file system that does not answer; and
-// what is left behind is what a crash leaves.
+// grace. What takes longer is stuck, such as in the open(2) of a file system that does not answer;
+// and what is left behind is what a crash leaves.
 const (
 	endLimit     = 5 * time.Second
 	endLimitHook = hooks.DefaultGrace + endLimit

@@ -16,8 +16,8 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// reports are the reports of the hosts, of which those that were read before are kept in a file. They can be read without
-// it, so that it can't be read or written is no failure.
+// reports are the reports of the hosts, of which those that were read before are kept in a file.
+// They can be read without it, so that it can't be read or written is no failure.
 type reports struct {
 	fleet.Fleet
 	cache string // the file; "" for none

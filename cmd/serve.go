@@ -109,7 +109,8 @@ func (o serving) check(hasGrants bool) error {
 	return nil
 }
 
-// isAlone reports whether only this machine can reach the server. A proxy that is named lets others do so.
+// isAlone reports whether only this machine can reach the server. A proxy that is named lets others
+// do so.
 func (o serving) isAlone() bool { return serve.IsLocal(o.listen) && o.trustFrom == "" }
 
 // proxy reads who is believed.

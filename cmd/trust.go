@@ -79,7 +79,8 @@ var (
 	}
 )
 
-// verifying are the settings of commands that look at signatures, and signing those of commands that make some.
+// verifying are the settings of commands that look at signatures, and signing those of commands
+// that make some.
 var (
 	verifying = []setting{settingAllowedSigners, settingBucketID}
 	signing   = append(verifying[:2:2], settingSignKey)
@@ -98,7 +99,8 @@ func parseDays(value string) (time.Duration, error) {
 	return d * 24, nil
 }
 
-// readTrust reads the list of signers. Nothing that is wrong with it is passed over: whoever has set it wants it.
+// readTrust reads the list of signers. Nothing that is wrong with it is passed over: whoever has
+// set it wants it.
 func (p *Program) readTrust(s *settings) error {
 	t := &s.trust
 	switch {
@@ -202,8 +204,8 @@ func (p *Program) trusting(s settings, bucket store.Bucket) (*catalog.Catalog, e
 	return c, nil
 }
 
-// identity is what the bucket is called in signatures. A name alone says which bucket is meant only where all names are
-// Amazon's.
+// identity is what the bucket is called in signatures. A name alone says which bucket is meant only
+// where all names are Amazon's.
 func (p *Program) identity(s settings, bucket store.Bucket) (catalog.Identity, error) {
 	name := s.trust.bucketID
 	if name == "" {

@@ -63,8 +63,8 @@ func (waveFlags) names() []string {
 	return append([]string{"now", "over", "until", "at-once"}, wavesAlone...)
 }
 
-// options reads the flags, together with the waves of the setting. Nil is all hosts at once; usual says that nobody has
-// asked for the waves now.
+// options reads the flags, together with the waves of the setting. Nil is all hosts at once; usual
+// says that nobody has asked for the waves now.
 func (f waveFlags) options(command *cobra.Command, waves []rollout.Step) (opts *rollout.Options, usual bool, err error) {
 	changed := func(name string) bool { return command.Flags().Changed(name) }
 	asked := slices.ContainsFunc(makesWaves, changed)
@@ -143,8 +143,8 @@ func parseTolerate(text string) (*float64, error) {
 	return &part, nil
 }
 
-// plan adds to a blessing what is known of the hosts, and how to tell of its waves. Where there are no waves, hosts whose
-// reports can't be read keep nobody from blessing.
+// plan adds to a blessing what is known of the hosts, and how to tell of its waves. Where there are
+// no waves, hosts whose reports can't be read keep nobody from blessing.
 func (p *Program) plan(ctx context.Context, s settings, m *master.Master, r revision.Revision, opts *master.JumpOptions) error {
 	hosts, _, err := p.reports(s, m.Bucket).read(ctx)
 	if err == nil {

@@ -17,8 +17,8 @@ const (
 	Retired      Condition = "retired"      // it was taken out of the bucket, and what is here stays
 )
 
-// Trust says whether what a package runs and what is blessed were verified by signatures. "" is where nobody has signed
-// anything.
+// Trust says whether what a package runs and what is blessed were verified by signatures. "" is
+// where nobody has signed anything.
 type Trust string
 
 // What there is to say of signatures.
@@ -53,7 +53,8 @@ type Status struct {
 	Decisions  []Decision        `json:"-"` // in their order
 }
 
-// Decision is one of those that say whether a host follows the master. As JSON it is a line of ftl why.
+// Decision is one of those that say whether a host follows the master. As JSON it is a line of ftl
+// why.
 type Decision struct {
 	Package   revision.Package `json:"package"`
 	About     string           `json:"name"`  // a word
@@ -86,8 +87,8 @@ func (s Status) First() (Decision, bool) {
 	return Decision{}, false
 }
 
-// First returns the index of the decision that explains best what holds a package back, and -1 where
-// none does.
+// First returns the index of the decision that explains best what holds a package back, and -1
+// where none does.
 func First(decisions []Decision) int {
 	found := -1
 	for i, d := range decisions {

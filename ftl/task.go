@@ -24,8 +24,8 @@ func Begin(report func(Event), event Event) *Task {
 // Name names the revision that the step is about, where that was not known when it began.
 func (t *Task) Name(r revision.Revision) { t.event.Revision = r }
 
-// End tells that the step has ended: well, with what a person should know beyond that, or as a failure
-// with an error.
+// End tells that the step has ended: well, with what a person should know beyond that, or as a
+// failure with an error.
 func (t *Task) End(message string, err error) {
 	ended := t.event
 	ended.Planned = nil

@@ -25,8 +25,8 @@ func (t *Time) UnmarshalJSON(text []byte) error {
 	return t.Time.UnmarshalJSON(text)
 }
 
-// Clock is how a time is shown to people: on this machine's clock, with its offset from UTC, so that
-// it can be compared with what another machine shows. A time that is unknown is "-".
+// Clock is how a time is shown to people: on this machine's clock, with its offset from UTC, so
+// that it can be compared with what another machine shows. A time that is unknown is "-".
 func Clock(t time.Time) string {
 	if t.IsZero() {
 		return "-"

@@ -62,8 +62,9 @@ func (s Script) checkInterpreter(rest string) error {
 	return nil
 }
 
-// Check returns why Run could not start the script, as far as can be told without starting it. Where env looks for the
-// interpreter, that is in the PATH that hooks have if the process has this one.
+// Check returns why Run could not start the script, as far as can be told without starting it.
+// Where env looks for the interpreter, that is in the PATH that hooks have if the process has this
+// one.
 func (s Script) Check(processPath string) error {
 	if err := s.checkStart(); err != nil {
 		return err

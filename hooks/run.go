@@ -73,16 +73,14 @@ type Options struct {
 
 // Run runs the script and waits for it to end.
 //
-// The hook runs in the revision's directory, which has to be open still, with the umask 022, nothing on
-// stdin and a process group of its own. Environment variables whose names the
-// shell doesn't allow don't reach it. When the timeout is over or ctx is done,
-// the group gets TERM and, after the grace, KILL. Processes that the hook
-// leaves behind when it ends by itself are not touched, nor are those that have
-// left its group.
+// The hook runs in the revision's directory, which has to be open still, with the umask 022,
+// nothing on stdin and a process group of its own. Environment variables whose names the shell
+// doesn't allow don't reach it. When the timeout is over or ctx is done, the group gets TERM and,
+// after the grace, KILL. Processes that the hook leaves behind when it ends by itself are not
+// touched, nor are those that have left its group.
 //
-// A hook that ran and did not exit with 0 in time is an [*ExitError]; if that
-// was because of ctx, the error wraps ctx's. With any other error the hook did
-// not run, or it could not be ended.
+// A hook that ran and did not exit with 0 in time is an [*ExitError]; if that was because of ctx,
+// the error wraps ctx's. With any other error the hook did not run, or it could not be ended.
 func (s Script) Run(ctx context.Context, o Options) error {
 	o.Revision = cmp.Or(o.Revision, filepath.Base(s.dir.Name()))
 	err := s.run(ctx, o)

@@ -17,15 +17,16 @@ type Identity struct {
 	ARN string
 }
 
-// ErrNoIdentity says that nobody can be asked who the credentials of a bucket belong to: it is a directory, or on a server
-// that is not Amazon's.
+// ErrNoIdentity says that nobody can be asked who the credentials of a bucket belong to: it is a
+// directory, or on a server that is not Amazon's.
 var ErrNoIdentity = errors.New("nobody can tell who the credentials of this bucket belong to")
 
 // identityLimit is how long an identity is waited for.
 const identityLimit = 2 * time.Second
 
-// Identify asks Amazon, for two seconds at most, who the credentials for a bucket belong to. Where the bucket has an
-// endpoint of its own, only a server that AWS_ENDPOINT_URL_STS names is asked; otherwise that is ErrNoIdentity.
+// Identify asks Amazon, for two seconds at most, who the credentials for a bucket belong to. Where
+// the bucket has an endpoint of its own, only a server that AWS_ENDPOINT_URL_STS names is asked;
+// otherwise that is ErrNoIdentity.
 func Identify(ctx context.Context, b Bucket) (Identity, error) {
 	s3, ok := b.(*s3Bucket)
 	if !ok {

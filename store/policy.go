@@ -54,7 +54,8 @@ func (p Place) Resources(patterns ...string) []string {
 	return all
 }
 
-// Policy says what somebody may do, in the language of IAM. As JSON it is what IAM takes for a role or a user.
+// Policy says what somebody may do, in the language of IAM. As JSON it is what IAM takes for a role
+// or a user.
 type Policy struct {
 	Version   string      `json:"Version"`
 	Statement []Statement `json:"Statement"`
@@ -91,8 +92,9 @@ func Deny(resources []string, actions ...string) Statement {
 	return Statement{Effect: "Deny", Action: actions, Resource: resources}
 }
 
-// AllowCreate returns statements that allow to put objects only where there is none, on a server that can tell. The parts
-// of an upload carry no condition; the request that makes an object of them does.
+// AllowCreate returns statements that allow to put objects only where there is none, on a server
+// that can tell. The parts of an upload carry no condition; the request that makes an object of
+// them does.
 func (p Place) AllowCreate(patterns ...string) []Statement {
 	whole := Allow(p.Resources(patterns...), PutObject)
 	if !p.amazon {

@@ -12,8 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MayPut reports whether the credentials may put an object under a key. It changes nothing, for which the bucket has to
-// keep conditions: one that ignores them is ErrNoConditions, and has then put the body.
+// MayPut reports whether the credentials may put an object under a key. It changes nothing, for
+// which the bucket has to keep conditions: one that ignores them is ErrNoConditions, and has then
+// put the body.
 func MayPut(ctx context.Context, b Bucket, key string, body []byte) (bool, error) {
 	if d, ok := b.(*directory); ok {
 		return d.mayPut(ctx, key)
@@ -30,7 +31,8 @@ func MayPut(ctx context.Context, b Bucket, key string, body []byte) (bool, error
 	return false, err
 }
 
-// mayPut asks the directory in which the object, or the first directory above it that is not there, would be made.
+// mayPut asks the directory in which the object, or the first directory above it that is not there,
+// would be made.
 func (d *directory) mayPut(ctx context.Context, key string) (bool, error) {
 	root, err := d.root(ctx, "put", key)
 	if err != nil {

@@ -44,7 +44,8 @@ func openS3(ctx context.Context, name, prefix string, opts Options) (*s3Bucket, 
 	return b, checkEndpoint(b.down.Options().BaseEndpoint)
 }
 
-// Endpoint returns the URL of the server that has a bucket, "" where that is Amazon's own or a directory.
+// Endpoint returns the URL of the server that has a bucket, "" where that is Amazon's own or a
+// directory.
 func Endpoint(bucket Bucket) string {
 	if b, ok := bucket.(*s3Bucket); ok && b.down.Options().BaseEndpoint != nil {
 		return *b.down.Options().BaseEndpoint
@@ -100,8 +101,8 @@ func buildable(l *limits) *awshttp.BuildableClient {
 		})
 }
 
-// keptConnections is how many connections stay open for the next request. Whoever reads many small objects at once would
-// otherwise connect anew for nearly each: the SDK keeps ten.
+// keptConnections is how many connections stay open for the next request. Whoever reads many small
+// objects at once would otherwise connect anew for nearly each: the SDK keeps ten.
 const keptConnections = 128
 
 // httpClient does not follow redirects: the signature holds for one host, and the answer names the

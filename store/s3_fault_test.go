@@ -459,8 +459,8 @@ func TestEmptyPageInAListing(t *testing.T) {
 	}
 }
 
-// A server that does not keep the order of keys is asked page after page: a range of keys could not be
-// told from the next one.
+// A server that does not keep the order of keys is asked page after page: a range of keys could not
+// be told from the next one.
 func TestListingOutOfOrder(t *testing.T) {
 	b, proxy := faulty(t)
 	page := func(token string, keys ...string) s3test.Fault {

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// List reads page after page, or several ranges of keys at once where the caller knows some. A listing
-// that is not complete is an error, also if a server sends the same page for ever: the SDK's paginator
-// would either loop, or end there as if that were all.
+// List reads page after page, or several ranges of keys at once where the caller knows some. A
+// listing that is not complete is an error, also if a server sends the same page for ever: the
+// SDK's paginator would either loop, or end there as if that were all.
 func (b *s3Bucket) List(ctx context.Context, opts ListOptions) (Listing, error) {
 	if checkKey(opts.Prefix+"x") != nil {
 		return b.listNothing(ctx)
@@ -73,12 +73,12 @@ func (l *s3Lister) isDone(token string) bool {
 	return l.until != "" && l.ordered && l.last > l.until
 }
 
-// errUnordered says that a server does not list keys in their order, so that a page does not tell what
-// comes after it.
+// errUnordered says that a server does not list keys in their order, so that a page does not tell
+// what comes after it.
 var errUnordered = errors.New("the keys are not in their order")
 
-// ranges returns what is left of a listing as ranges of keys, none where it is better read page after
-// page.
+// ranges returns what is left of a listing as ranges of keys, none where it is better read page
+// after page.
 func (l *s3Lister) ranges(token string) []keyRange {
 	if token == "" || l.opts.Split == nil || l.opts.Limit > 0 || !l.ordered || len(l.out.Objects) == 0 {
 		return nil
@@ -198,8 +198,8 @@ func (l *s3Lister) add(out *s3.ListObjectsV2Output) {
 			Key:  key,
 			Size: aws.ToInt64(o.Size),
 			ETag: unquote(o.ETag),
-			// Some servers have milliseconds here and nowhere else: an object would be younger than the
-			// bucket's own clock.
+			// Some servers have milliseconds here and nowhere else: an object would be younger than
+			// the bucket's own clock.
 			Modified: aws.ToTime(o.LastModified).Truncate(time.Second),
 		})
 	}

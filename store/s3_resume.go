@@ -101,8 +101,8 @@ func (d *download) Close() error {
 	return nil
 }
 
-// disconnect ends the connection, if there is one. The unread rest is not wanted, so an error of the
-// connection does not matter.
+// disconnect ends the connection, if there is one. The unread rest is not wanted, so an error of
+// the connection does not matter.
 func (d *download) disconnect() {
 	if d.body == nil {
 		return

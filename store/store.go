@@ -62,9 +62,10 @@ type ListOptions struct {
 	After  string // selects the keys that follow this one in lexical order; "" is all
 	Limit  int    // selects only the first keys; 0 is all
 
-	// Split makes a long listing faster. It gets the first and the last of the keys that have come, and
-	// returns later keys, in their order, between which about as many keys lie. A bucket that is far
-	// away then asks for what is between them at once. It may return any keys, and may be nil.
+	// Split makes a long listing faster. It gets the first and the last of the keys that have come,
+	// and returns later keys, in their order, between which about as many keys lie. A bucket that
+	// is far away then asks for what is between them at once. It may return any keys, and may be
+	// nil.
 	Split func(first, last string) []string
 }
 

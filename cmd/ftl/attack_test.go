@@ -35,8 +35,9 @@ import (
 	"github.com/rhettg/ftl/store/s3test"
 )
 
-// A thief can write to the bucket whatever he wants. Here he tries, and no byte of his runs on a host that requires
-// signatures. The bucket's objects are a map, which an attack changes before a host sees it.
+// A thief can write to the bucket whatever he wants. Here he tries, and no byte of his runs on a
+// host that requires signatures. The bucket's objects are a map, which an attack changes before a
+// host sees it.
 
 // signer is a key, and what the list says of it.
 type signer struct {
@@ -44,8 +45,9 @@ type signer struct {
 	options string // "" where it is not listed
 }
 
-// scene is what a thief finds: revisions a and b were signed and blessed, in this order. Revision c is signed, and was never
-// blessed. Revision e is his, and unsigned. The hooks of c and e would leave a trace.
+// scene is what a thief finds: revisions a and b were signed and blessed, in this order. Revision c
+// is signed, and was never blessed. Revision e is his, and unsigned. The hooks of c and e would
+// leave a trace.
 type scene struct {
 	t          testing.TB
 	objects    map[string]string
@@ -276,8 +278,8 @@ func (s *scene) archive(r revision.Revision) string {
 type attack struct {
 	name string
 	do   func(*scene)
-	// seen and fresh are what a host says that has followed b, and one that has followed nothing; "" where the attack is
-	// none of its business.
+	// seen and fresh are what a host says that has followed b, and one that has followed nothing;
+	// "" where the attack is none of its business.
 	seen, fresh string
 }
 
@@ -493,8 +495,8 @@ func saysOneOf(err error, want string) bool {
 	return slices.ContainsFunc(strings.Split(want, "|"), func(one string) bool { return strings.Contains(err.Error(), one) })
 }
 
-// Each attack alone, on both kinds of bucket: a host that has followed b stays there, a new one runs what was blessed or
-// nothing, and both say what is wrong. No byte of the thief runs.
+// Each attack alone, on both kinds of bucket: a host that has followed b stays there, a new one
+// runs what was blessed or nothing, and both say what is wrong. No byte of the thief runs.
 func TestAttacks(t *testing.T) {
 	s := newScene(t)
 	for _, kind := range []string{"directory", "s3"} {
@@ -575,8 +577,8 @@ func (m memory) List(_ context.Context, opts store.ListOptions) (store.Listing, 
 	return listing, nil
 }
 
-// Every two attacks one after the other: nothing of the thief is fetched, let alone run. What a host would do is what it
-// shows in a dry run, so that thousands of pairs can be tried.
+// Every two attacks one after the other: nothing of the thief is fetched, let alone run. What a
+// host would do is what it shows in a dry run, so that thousands of pairs can be tried.
 func TestPairsOfAttacks(t *testing.T) {
 	s := newScene(t)
 	bucket := s.openBucket(t, "file://"+t.TempDir())
@@ -654,8 +656,8 @@ func (r *requests) List(ctx context.Context, opts store.ListOptions) (store.List
 	return r.Bucket.List(ctx, opts)
 }
 
-// A sync with nothing to do is one request with signatures, too, until somebody changes the list: then all is read again, and
-// a key that was removed counts no more.
+// A sync with nothing to do is one request with signatures, too, until somebody changes the list:
+// then all is read again, and a key that was removed counts no more.
 func TestSignedIdleSync(t *testing.T) {
 	s := newScene(t)
 	bucket := &requests{Bucket: s.openBucket(t, "file://"+t.TempDir())}

@@ -18,7 +18,8 @@ import (
 	"github.com/rhettg/ftl/store/s3test"
 )
 
-// A crowd is many hosts, each a process of its own whenever it syncs, and one bucket on a real S3 server.
+// A crowd is many hosts, each a process of its own whenever it syncs, and one bucket on a real S3
+// server.
 type crowd struct {
 	*testing.T
 	dir  string
@@ -148,8 +149,8 @@ type reported struct {
 	} `json:"packages"`
 }
 
-// agree reports hosts of which the fleet's status says something else than what is there, and returns how many run a
-// revision.
+// agree reports hosts of which the fleet's status says something else than what is there, and
+// returns how many run a revision.
 func (c *crowd) agree(revision string) (running int) {
 	c.Helper()
 	stdout, stderr, _ := c.run(c.Context(), "status", "--fleet", "--hosts", "--json")
@@ -206,8 +207,9 @@ func (c *crowd) bless(revision string) blessing {
 	return blessing{}
 }
 
-// A bad revision in waves reaches the first wave and nobody else, a good one reaches everybody, and whoever waits for
-// either is told the truth, as is whoever asks how the fleet is. All of it with real processes.
+// A bad revision in waves reaches the first wave and nobody else, a good one reaches everybody, and
+// whoever waits for either is told the truth, as is whoever asks how the fleet is. All of it with
+// real processes.
 func TestFleetOfProcesses(t *testing.T) {
 	c := newCrowd(t)
 	first := c.spool("first", "true")

@@ -17,8 +17,8 @@ import (
 // hint is a command as a message offers it: after a colon or a semicolon, or at its beginning.
 var hint = regexp.MustCompile(`(^|[:;&] )ftl ([a-z][a-z-]*)((?: (?:--?[a-z-]+))*)`)
 
-// TestHintsNameCommands looks at every text in the code that tells a person what to type: the command
-// and its flags have to be there.
+// TestHintsNameCommands looks at every text in the code that tells a person what to type: the
+// command and its flags have to be there.
 func TestHintsNameCommands(t *testing.T) {
 	commands := make(map[string]*cobra.Command)
 	for _, command := range new(cmd.Program).Commands().Commands() {
@@ -56,8 +56,8 @@ func TestHintsNameCommands(t *testing.T) {
 	}
 }
 
-// missing says what a match of hint names that there is not. What begins a text may be a sentence about
-// ftl.
+// missing says what a match of hint names that there is not. What begins a text may be a sentence
+// about ftl.
 func missing(commands map[string]*cobra.Command, match []string) string {
 	name := match[2]
 	command, ok := commands[name]

@@ -12,7 +12,8 @@ import (
 	"github.com/rhettg/ftl/store/s3test"
 )
 
-// roles are people and machines, each of which may do with a bucket what ftl iam prints for its role.
+// roles are people and machines, each of which may do with a bucket what ftl iam prints for its
+// role.
 type roles struct {
 	t      *testing.T
 	home   string

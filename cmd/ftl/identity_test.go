@@ -44,7 +44,8 @@ func knowsCaller(w http.ResponseWriter, _ *http.Request) {
 <Arn>%s</Arn><UserId>%s</UserId><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`, callerARN, callerID)
 }
 
-// The marker says who blessed also as Amazon knows it, where it can be asked, and a host is called so in keys.
+// The marker says who blessed also as Amazon knows it, where it can be asked, and a host is called
+// so in keys.
 func TestIdentity(t *testing.T) {
 	server := s3test.Start(t)
 	knowing := newAccounts(t, knowsCaller)

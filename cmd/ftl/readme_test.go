@@ -251,7 +251,8 @@ func TestReferencePolicies(t *testing.T) {
 	}
 }
 
-// TestReferencePoliciesAreThoseOfIAM compares the policies of the reference with what ftl iam prints.
+// TestReferencePoliciesAreThoseOfIAM compares the policies of the reference with what ftl iam
+// prints.
 func TestReferencePoliciesAreThoseOfIAM(t *testing.T) {
 	for _, role := range catalog.Roles() {
 		cmd := exec.CommandContext(t.Context(), "ftl", "iam", string(role), "--bucket", "my-releases")
@@ -296,7 +297,8 @@ func policy(t *testing.T, role string) statements {
 	return document.Statement
 }
 
-// allows says what S3 would, of a request for a key or, with "", for a listing. One that creates must not replace.
+// allows says what S3 would, of a request for a key or, with "", for a listing. One that creates
+// must not replace.
 func (s statements) allows(method, key string, creates bool) bool {
 	action := map[string]string{
 		http.MethodGet: "s3:GetObject", http.MethodHead: "s3:GetObject",

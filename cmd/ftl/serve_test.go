@@ -21,8 +21,8 @@ import (
 	"github.com/rhettg/ftl/store/s3test"
 )
 
-// TestServeIsCalledAndCalls runs ftl serve as it is installed: CI deploys by its webhook to a host that syncs, and a receiver is
-// told of a host that rejects a revision.
+// TestServeIsCalledAndCalls runs ftl serve as it is installed: CI deploys by its webhook to a host
+// that syncs, and a receiver is told of a host that rejects a revision.
 func TestServeIsCalledAndCalls(t *testing.T) {
 	t.Run("directory", func(t *testing.T) {
 		isCalledAndCalls(t, "FTL_BUCKET=file://"+t.TempDir())
@@ -140,7 +140,8 @@ func isCalledAndCalls(t *testing.T, bucket ...string) {
 	}
 }
 
-// startServe starts a server, and returns its address, and a channel that is closed when it has said all.
+// startServe starts a server, and returns its address, and a channel that is closed when it has
+// said all.
 func startServe(t *testing.T, serve *exec.Cmd) (address string, said <-chan struct{}) {
 	t.Helper()
 	stderr, err := serve.StderrPipe()

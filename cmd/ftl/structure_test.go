@@ -24,8 +24,8 @@ var repository = filepath.Join("..", "..")
 
 // arrows says which rooms of the code may import which others of ours. A room is a folder with all
 // packages in it. Only the program, and each package below ftl, is a room of its own; one in
-// ftl/internal counts as if it stood in ftl. A room that is not here may not be there. Some are here
-// before they are there, so that they have their place.
+// ftl/internal counts as if it stood in ftl. A room that is not here may not be there. Some are
+// here before they are there, so that they have their place.
 var arrows = map[string][]string{
 	"cmd/ftl": {"cmd"},
 	"cmd": {

@@ -330,7 +330,8 @@ func (w *tableWriter) add(e *IndexEntry) {
 	w.entries++
 }
 
-// index returns what was written, with these members. Whoever calls it closes it, and not the writer.
+// index returns what was written, with these members. Whoever calls it closes it, and not the
+// writer.
 func (w *tableWriter) index(members []Member) (*Index, error) {
 	x := &Index{Members: members, Entries: w.entries}
 	for i, b := range w.buffers {

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// hostile is the table of reliability.md §3. A row without refusal is accepted, and becomes what GNU tar makes of it.
+// hostile is the table of reliability.md §3. A row without refusal is accepted, and becomes what
+// GNU tar makes of it.
 type hostile struct {
 	row     string
 	content []byte
@@ -219,7 +220,8 @@ func (h hostile) formOrTar() Form {
 	return h.form
 }
 
-// TestHostile runs each row through Scan and Unpack, beside a sentinel tree that must stay as it is.
+// TestHostile runs each row through Scan and Unpack, beside a sentinel tree that must stay as it
+// is.
 func TestHostile(t *testing.T) {
 	for _, h := range hostileTable() {
 		t.Run(h.row, func(t *testing.T) {

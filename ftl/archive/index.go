@@ -40,8 +40,8 @@ func (x *Index) Close() error {
 	return errors.Join(errs...)
 }
 
-// Each calls do for each entry, with its number, in the order of the tar; a directory may come twice.
-// It ends with the first error that do returns.
+// Each calls do for each entry, with its number, in the order of the tar; a directory may come
+// twice. It ends with the first error that do returns.
 func (x *Index) Each(do func(i int, e *IndexEntry) error) error {
 	r := x.rows(false)
 	for r.next() {

@@ -118,8 +118,8 @@ func entryKind(e *Entry) uint64 {
 	return kindFile
 }
 
-// DecodeIndex reads what Encode wrote, of so many bytes, and keeps it in files that create makes, if
-// it is large. What it returns has passed the checks of an archive's entries, and the content of
+// DecodeIndex reads what Encode wrote, of so many bytes, and keeps it in files that create makes,
+// if it is large. What it returns has passed the checks of an archive's entries, and the content of
 // every file lies within the members. Anything else is ErrInvalid, or an IndexVersionError where a
 // newer ftl wrote it. The caller closes the index.
 func DecodeIndex(encoded io.Reader, size int64, create spill.Create) (*Index, error) {
@@ -133,8 +133,8 @@ func DecodeIndex(encoded io.Reader, size int64, create spill.Create) (*Index, er
 	return x, nil
 }
 
-// DecodeLocalIndex is DecodeIndex for the index of a tree that is there. It checks each entry, and not
-// whether they fit each other; it leaves Totals empty.
+// DecodeLocalIndex is DecodeIndex for the index of a tree that is there. It checks each entry, and
+// not whether they fit each other; it leaves Totals empty.
 func DecodeLocalIndex(encoded io.Reader, size int64, create spill.Create) (*Index, error) {
 	return decodeIndex(encoded, size, create)
 }

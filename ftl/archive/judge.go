@@ -8,8 +8,8 @@ import (
 // judge refuses what a walker refuses in a tar: what its entries are to each other. It sets Totals.
 //
 // It remembers a hash of each name and what it is used for, but only of a share of the names at a
-// time, and goes through all entries once for each share. So it needs the same memory for any number
-// of entries.
+// time, and goes through all entries once for each share. So it needs the same memory for any
+// number of entries.
 func (x *Index) judge() error {
 	shares := uint64(x.Entries/namesAtOnce + 1)
 	made, dirNames := int64(0), 0
@@ -143,8 +143,8 @@ func (j *judge) parents(name []byte) error {
 	return nil
 }
 
-// EachClash calls do for each name that differs from an earlier one only in case. Like judge, it goes
-// through all entries for each share of the names, so a large index comes out of order.
+// EachClash calls do for each name that differs from an earlier one only in case. Like judge, it
+// goes through all entries for each share of the names, so a large index comes out of order.
 func (x *Index) EachClash(do func(name string)) error {
 	shares := uint64(x.Entries/namesAtOnce + 1)
 	seed := maphash.MakeSeed()
@@ -199,8 +199,8 @@ func useOf(kind uint64) use {
 	return aRegular
 }
 
-// nameTable remembers what names are used for, by a hash of each. It is a table with open addressing: the
-// two low bits of a slot are the use, the others those of the hash.
+// nameTable remembers what names are used for, by a hash of each. It is a table with open
+// addressing: the two low bits of a slot are the use, the others those of the hash.
 type nameTable struct {
 	seed  maphash.Seed
 	slots []uint64 // a power of two

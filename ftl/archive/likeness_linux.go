@@ -31,8 +31,8 @@ const (
 	ownFlags = 0x100 | 0x200 | 0x1000 | 0x40000 | 0x80000 | 0x200000 | 0x10000000
 )
 
-// newLikeness looks at a file and a directory that it makes. It is an error where the kernel does not
-// tell what a tree that is recycled has to be asked for.
+// newLikeness looks at a file and a directory that it makes. It is an error where the kernel does
+// not tell what a tree that is recycled has to be asked for.
 func newLikeness(fresh *os.Root) (l likeness, err error) {
 	top := handles{top: fresh}
 	defer top.close()
@@ -97,8 +97,8 @@ func (h *handle) openHere(base string, flags int) (int, error) {
 	}
 }
 
-// askForWriters returns an error where a process has the file open for writing, or a writable mapping
-// of it: the kernel gives nobody a lease to read then. The lease ends with the descriptor.
+// askForWriters returns an error where a process has the file open for writing, or a writable
+// mapping of it: the kernel gives nobody a lease to read then. The lease ends with the descriptor.
 func askForWriters(fd int) error {
 	_, err := unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_RDLCK)
 	return os.NewSyscallError("fcntl", err)

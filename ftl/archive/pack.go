@@ -79,8 +79,8 @@ func (p *packer) walk(ctx context.Context, visit func(name string, d fs.DirEntry
 	})
 }
 
-// measure counts the bytes that there are to pack. A file that is gone meanwhile is met again when it
-// is packed.
+// measure counts the bytes that there are to pack. A file that is gone meanwhile is met again when
+// it is packed.
 func (p *packer) measure(ctx context.Context) error {
 	return p.walk(ctx, func(_ string, d fs.DirEntry) error {
 		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {

@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A large file comes in pieces, in any order. Until it is complete, a table follows its content, which
-// says which pieces are there: so a fetch that was interrupted goes on with the others.
+// A large file comes in pieces, in any order. Until it is complete, a table follows its content,
+// which says which pieces are there: so a fetch that was interrupted goes on with the others.
 //
 //	content                     its size, with holes where pieces are missing
 //	digest of the content       16 bytes
 //	checksum of each piece      8 bytes: a CRC-32C, and its complement
 //
-// The checksum tells whether a piece has reached the disk. That the file as a whole is right, its digest
-// tells in the end.
+// The checksum tells whether a piece has reached the disk. That the file as a whole is right, its
+// digest tells in the end.
 
 const checksumSize = 8
 
@@ -65,8 +65,8 @@ func (f outFile) hasPiece(e *IndexEntry, p piece, buf []byte) bool {
 	return err == nil && n == len(content) && string(appendChecksum(nil, content)) == string(want)
 }
 
-// resume opens a file of which some pieces are there, and returns the others. Of one that can't be used
-// all pieces are to be fetched, into a new file.
+// resume opens a file of which some pieces are there, and returns the others. Of one that can't be
+// used all pieces are to be fetched, into a new file.
 func (r *restoring) resume(d *disk, entry int, pieces []numbered) ([]numbered, error) {
 	e := &r.entries[entry]
 	parent, base := split(e.Name)

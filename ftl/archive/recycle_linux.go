@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Recycle takes a tree that lies in stage, whatever is in it, and leaves of it what belongs to the tree
-// that the index describes. So Restore has less to make:
+// Recycle takes a tree that lies in stage, whatever is in it, and leaves of it what belongs to the
+// tree that the index describes. So Restore has less to make:
 //
 //   - A directory stays if it is one in the index, and like a new one.
 //   - A file stays if its content is what the index says. It is read, as its size and time say nothing.
@@ -25,8 +25,8 @@ import (
 //     control lists and flags that new files don't have, and no process may have it open for writing.
 //   - All else goes, links too. Nothing is ever written into a file: a process may still run from it.
 //
-// Nobody may work in the tree meanwhile. After an error, which is that of ctx or due to what lies in
-// the tree, the tree is of no use but to another call.
+// Nobody may work in the tree meanwhile. After an error, which is that of ctx or due to what lies
+// in the tree, the tree is of no use but to another call.
 func Recycle(ctx context.Context, stage *os.Root, of Recycling) (*Kept, error) {
 	like, err := newLikeness(of.Fresh)
 	if err != nil {
@@ -59,9 +59,9 @@ type recycler struct {
 	kept *Kept
 }
 
-// nameHashes are the names of an index, as sorted hashes: few bytes for each. Two names that have one hash
-// would be taken for each other, which happens by chance to one in a million trees of five million
-// files, and as the key is new each time, nobody can prepare them.
+// nameHashes are the names of an index, as sorted hashes: few bytes for each. Two names that have
+// one hash would be taken for each other, which happens by chance to one in a million trees of five
+// million files, and as the key is new each time, nobody can prepare them.
 type nameHashes struct {
 	seed        maphash.Seed
 	dirs, files []uint64 // files are those that may be kept
@@ -121,8 +121,8 @@ func (r *recycler) top(ctx context.Context) error {
 	return err
 }
 
-// dirs looks at all other directories, a batch of entries at a time. A directory may come in several
-// batches, and is the same after each.
+// dirs looks at all other directories, a batch of entries at a time. A directory may come in
+// several batches, and is the same after each.
 func (r *recycler) dirs(ctx context.Context) error {
 	b := newBatch()
 	look := func() error {
@@ -169,8 +169,8 @@ func (r *recycler) eachDir(ctx context.Context, dirs []string) error {
 	})
 }
 
-// dir reports whether a directory is there and stays. Then only what the index has is left in it, and
-// its mode and its time are those of a new one.
+// dir reports whether a directory is there and stays. Then only what the index has is left in it,
+// and its mode and its time are those of a new one.
 func (r *recycler) dir(ctx context.Context, h *handles, name string) (bool, error) {
 	parent, base := split(name)
 	above, err := h.open(parent)

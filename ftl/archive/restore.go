@@ -34,16 +34,16 @@ type Restoration struct {
 	Watch  func(Progress) // called often, by several goroutines at once; nil: nobody listens
 }
 
-// Restore makes the tree that an index describes in stage, a directory that nobody else writes to. It
-// is empty, or Recycle has said what is in it. Restore copies the content that one of the trees has,
-// and checks its digest. It fetches the rest, several parts at once, and verifies each part before it
-// uses a byte of it. Members that differ from those of the index are ErrInvalid.
+// Restore makes the tree that an index describes in stage, a directory that nobody else writes to.
+// It is empty, or Recycle has said what is in it. Restore copies the content that one of the trees
+// has, and checks its digest. It fetches the rest, several parts at once, and verifies each part
+// before it uses a byte of it. Members that differ from those of the index are ErrInvalid.
 //
 // It works on a batch of entries at a time, so that it needs the same memory for any number.
 //
 // It does not sync files to disk: the caller does so with one call for the whole stage. After an
-// error the stage holds a part of the tree. The caller removes it, or has it recycled: then the next
-// Restore goes on where this one was.
+// error the stage holds a part of the tree. The caller removes it, or has it recycled: then the
+// next Restore goes on where this one was.
 func Restore(ctx context.Context, stage *os.Root, of Restoration) error {
 	r := &restoring{index: of.Index, kept: of.Kept, stage: stage, trees: of.Trees, umask: readUmask()}
 	r.meter.watch = of.Watch
@@ -86,7 +86,8 @@ func (r *restoring) disk() *disk {
 	return &disk{handles: handles{top: r.stage}, umask: r.umask}
 }
 
-// batchSize is how many entries are worked on together. It is a variable so that tests can reach it.
+// batchSize is how many entries are worked on together. It is a variable so that tests can reach
+// it.
 var batchSize = 32 << 10
 
 // batch is what is worked on together.
@@ -191,8 +192,8 @@ func (r *restoring) batch(ctx context.Context, b *batch) error {
 	return r.fetchMissed(ctx, missed)
 }
 
-// fetchMissed makes the files that no tree has had, and those whose pieces of an earlier run were not
-// what they should be.
+// fetchMissed makes the files that no tree has had, and those whose pieces of an earlier run were
+// not what they should be.
 func (r *restoring) fetchMissed(ctx context.Context, missed []int) error {
 	missed = append(missed, r.missed...)
 	slices.Sort(missed)

@@ -183,8 +183,8 @@ func TestRestoreInBatches(t *testing.T) {
 	sameTrees(t, copied.Name(), want.Name())
 }
 
-// When the first part is fetched, nothing is made of what comes much later: no more entries than two
-// batches have are in memory.
+// When the first part is fetched, nothing is made of what comes much later: no more entries than
+// two batches have are in memory.
 func TestRestoreLooksAheadOneBatch(t *testing.T) {
 	small(t)
 	var items []item

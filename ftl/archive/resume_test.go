@@ -194,7 +194,8 @@ func fillDisk(t *testing.T, root string) func() error {
 	})
 }
 
-// What is of no use any more goes: of another revision, after a week, and when its revision is there.
+// What is of no use any more goes: of another revision, after a week, and when its revision is
+// there.
 func TestStagedTreesGo(t *testing.T) {
 	w := newWay(t)
 	m := &master.Master{Bucket: &catalog.Catalog{Bucket: w.bucket}}

@@ -11,10 +11,9 @@ import (
 )
 
 // Rewrite reads an archive, which must hold a tree, and writes the same tar to w as a seekable
-// archive, of the form TarZstd. It accepts and refuses what Scan does, and calls
-// visit with the same entries, some of which may only be refused at the end. After an error, what was
-// written to w is of no use. The caller closes the index, which is in files that create makes if it is
-// large.
+// archive, of the form TarZstd. It accepts and refuses what Scan does, and calls visit with the
+// same entries, some of which may only be refused at the end. After an error, what was written to w
+// is of no use. The caller closes the index, which is in files that create makes if it is large.
 func Rewrite(ctx context.Context, w io.Writer, from Packed, create spill.Create, visit Visit) (*Index, error) {
 	p, err := newCompressor(ctx, w)
 	if err != nil {

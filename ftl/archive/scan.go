@@ -33,8 +33,8 @@ func List(ctx context.Context, p Packed, create spill.Create, visit Visit) (*Ind
 	return s.index(nil, err)
 }
 
-// Visit is called for each entry of a tar before its content is read. It may ask for the beginning of
-// the content of a file. An error of either ends the reading and is returned as it is.
+// Visit is called for each entry of a tar before its content is read. It may ask for the beginning
+// of the content of a file. An error of either ends the reading and is returned as it is.
 type Visit func(Visited) (Head, error)
 
 // Visited is an entry of an archive with what no tree has of it.

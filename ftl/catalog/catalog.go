@@ -24,8 +24,8 @@ type Catalog struct {
 	}
 }
 
-// CheckConditions is store.CheckConditions, but asks the bucket only until the bucket has once shown
-// that it keeps conditions.
+// CheckConditions is store.CheckConditions, but asks the bucket only until the bucket has once
+// shown that it keeps conditions.
 func (c *Catalog) CheckConditions(ctx context.Context) error {
 	c.conditions.Lock()
 	defer c.conditions.Unlock()

@@ -36,9 +36,10 @@ type CheckOptions struct {
 // parallelChecks bounds how many manifests are in memory at once.
 const parallelChecks = 8
 
-// Check compares all that the bucket says of a package: the marker with the manifests, the manifests
-// with their indexes and archives. What does not fit is a problem, and no error: an error says that
-// the bucket could not be read. What is being spooled or purged at the moment is no problem.
+// Check compares all that the bucket says of a package: the marker with the manifests, the
+// manifests with their indexes and archives. What does not fit is a problem, and no error: an error
+// says that the bucket could not be read. What is being spooled or purged at the moment is no
+// problem.
 func (c *Catalog) Check(ctx context.Context, pkg revision.Package, opts CheckOptions) ([]Problem, error) {
 	k := checker{Catalog: c, pkg: pkg, opts: opts}
 	if err := k.readMarker(ctx); err != nil {

@@ -21,7 +21,8 @@ type Contents struct {
 	Marked bool
 	// Date is the bucket's clock at the end of the listing.
 	Date time.Time
-	// Newest is the latest time that any object of the package tells, by its id or as it was written.
+	// Newest is the latest time that any object of the package tells, by its id or as it was
+	// written.
 	Newest time.Time
 }
 
@@ -73,8 +74,8 @@ func (c *Catalog) Contents(ctx context.Context, pkg revision.Package) (Contents,
 // maxListedAtOnce bounds how many ranges of ids are asked for at once.
 const maxListedAtOnce = 8
 
-// splitByTime cuts the time that follows a key, up to now, into ranges of equal length, of about two
-// pages each: ids are times. A clock that is wrong only makes the ranges too long or too many.
+// splitByTime cuts the time that follows a key, up to now, into ranges of equal length, of about
+// two pages each: ids are times. A clock that is wrong only makes the ranges too long or too many.
 func splitByTime(now time.Time) func(first, last string) []string {
 	return func(first, last string) (keys []string) {
 		older, _, _ := keyRevision(first)

@@ -28,8 +28,8 @@ func TreeOf(index *archive.Index) (t Tree, err error) {
 	return t, err
 }
 
-// Tree reads the index of r. A revision that was spooled as it is, or is one file, has none, which is
-// ftl.Refused; one that the bucket does not have is ftl.NotFound.
+// Tree reads the index of r. A revision that was spooled as it is, or is one file, has none, which
+// is ftl.Refused; one that the bucket does not have is ftl.NotFound.
 func (c *Catalog) Tree(ctx context.Context, r revision.Revision) (Tree, error) {
 	_, seekable, err := c.Seekable(ctx, r, spill.Temporary)
 	defer seekable.Close()
@@ -75,8 +75,8 @@ type Version struct {
 }
 
 // Since returns what has changed from an older tree, by name, as far as the indexes tell: a name, a
-// type, a mode, the content of a file, the target of a symlink. Times don't count. A hard link counts
-// as a file with the same content.
+// type, a mode, the content of a file, the target of a symlink. Times don't count. A hard link
+// counts as a file with the same content.
 func (t Tree) Since(older Tree) []Change {
 	return diff(older.versions(), t.versions())
 }

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Identity is what a bucket is called in what is signed for it, so that nobody can copy a blessing from one bucket to
-// another. The zero value is none. It consists of letters, digits and "._/-", does not begin or end with a slash, and is
-// at most 200 bytes long.
+// Identity is what a bucket is called in what is signed for it, so that nobody can copy a blessing
+// from one bucket to another. The zero value is none. It consists of letters, digits and "._/-",
+// does not begin or end with a slash, and is at most 200 bytes long.
 type Identity struct{ name string }
 
 const maxIdentity = 200

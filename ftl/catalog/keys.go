@@ -1,5 +1,6 @@
-// Package catalog reads what a bucket says: the revisions there are, what each consists of, and which
-// of them is blessed. It has the formats for that, also for whoever writes them (package master).
+// Package catalog reads what a bucket says: the revisions there are, what each consists of, and
+// which of them is blessed. It has the formats for that, also for whoever writes them (package
+// master).
 //
 // A package is three kinds of object:
 //
@@ -10,8 +11,8 @@
 // (An ftl of 2014 had <package>.current and <package>.previous in the place of the marker.)
 //
 // A revision exists once its manifest does, so a spool that broke off leaves nothing that a host
-// would take. Whoever changes the marker writes it on the condition that nobody else has since it was
-// read, so of two people who jump at the same instant exactly one wins.
+// would take. Whoever changes the marker writes it on the condition that nobody else has since it
+// was read, so of two people who jump at the same instant exactly one wins.
 package catalog
 
 import (
@@ -41,8 +42,8 @@ func keyMarker(key string) (revision.Package, bool) {
 	return pkg, found && err == nil
 }
 
-// LegacyKeys returns the keys under which an ftl of 2014 kept the names of a package's active and its
-// previous revision.
+// LegacyKeys returns the keys under which an ftl of 2014 kept the names of a package's active and
+// its previous revision.
 func LegacyKeys(pkg revision.Package) (active, previous string) {
 	return pkg.String() + "." + legacyActive, pkg.String() + "." + legacyPrevious
 }

@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// Labels are what its spooler says of a revision in words of his own, such as the commit that it was
-// built from.
+// Labels are what its spooler says of a revision in words of his own, such as the commit that it
+// was built from.
 type Labels map[string]string
 
 // Limits of labels, so that the rest of a header has room.

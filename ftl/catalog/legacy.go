@@ -13,8 +13,8 @@ import (
 // maxLegacy is more than a revision's name has.
 const maxLegacy = 1 << 10
 
-// Legacy returns the active and the previous revision of a package as an ftl of 2014 has noted them,
-// zero where it has not.
+// Legacy returns the active and the previous revision of a package as an ftl of 2014 has noted
+// them, zero where it has not.
 func (c *Catalog) Legacy(ctx context.Context, pkg revision.Package) (active, previous revision.Revision, err error) {
 	activeKey, previousKey := LegacyKeys(pkg)
 	if active, err = c.legacyName(ctx, pkg, activeKey); err != nil {

@@ -29,7 +29,8 @@ type Listed struct {
 	About    About    `json:"about"`    // what the package says of itself
 	Size     int64    `json:"size"`     // bytes of the archive
 	Unpacked int64    `json:"unpacked"` // bytes of the tree
-	// Signer is who has signed it and is trusted, zero where nobody is; nil where nobody has looked.
+	// Signer is who has signed it and is trusted, zero where nobody is; nil where nobody has
+	// looked.
 	Signer *trust.Signer `json:"signer,omitempty"`
 }
 
@@ -108,7 +109,8 @@ func (c *Catalog) Label(ctx context.Context, entries []Entry) error {
 	return nil
 }
 
-// Describe reads the manifest of each revision of a list. One that is purged meanwhile stays as it is.
+// Describe reads the manifest of each revision of a list. One that is purged meanwhile stays as it
+// is.
 func (c *Catalog) Describe(ctx context.Context, listed []Listed) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelManifests)

@@ -82,8 +82,9 @@ func (c *Catalog) Manifest(ctx context.Context, r revision.Revision) (Manifest, 
 	return manifest, err
 }
 
-// WholeManifest reads the manifest of r, and returns the whole object too, so that it can be written
-// again. It verifies nothing, so it is for whoever only moves or signs what is there. The errors are those of Manifest.
+// WholeManifest reads the manifest of r, and returns the whole object too, so that it can be
+// written again. It verifies nothing, so it is for whoever only moves or signs what is there. The
+// errors are those of Manifest.
 func (c *Catalog) WholeManifest(ctx context.Context, r revision.Revision) (Manifest, []byte, error) {
 	manifest, text, err := (&Catalog{Bucket: c.Bucket}).readManifest(ctx, r, maxManifest)
 	if err == nil && len(text) == maxManifest {
@@ -133,7 +134,8 @@ func (c *Catalog) Seekable(ctx context.Context, r revision.Revision, create spil
 	return manifest, seekable, err
 }
 
-// openManifest reads a manifest with its index, if there is one. It keeps the text for the Seekable.
+// openManifest reads a manifest with its index, if there is one. It keeps the text for the
+// Seekable.
 func (c *Catalog) openManifest(r revision.Revision, text *spill.Buffer, object store.Object, create spill.Create) (Manifest, *Seekable, error) {
 	head := make([]byte, min(text.Size(), maxAboveIndex))
 	if _, err := text.ReadAt(head, 0); err != nil && err != io.EOF {
@@ -169,8 +171,8 @@ func (c *Catalog) readManifest(ctx context.Context, r revision.Revision, limit i
 	return manifest, text, nil
 }
 
-// readHeader reads the header at the beginning of the manifest of r, and verifies it. What is none is
-// refused.
+// readHeader reads the header at the beginning of the manifest of r, and verifies it. What is none
+// is refused.
 func (c *Catalog) readHeader(r revision.Revision, text []byte, object store.Object) (_ Manifest, err error) {
 	var signer trust.Signer
 	if c.Trust != nil {
@@ -192,8 +194,8 @@ func (c *Catalog) readHeader(r revision.Revision, text []byte, object store.Obje
 	return manifest, nil
 }
 
-// findIndex returns where in a manifest of so many bytes the index is that the header names: below it
-// and below the armoured blocks there. What follows the index is of no matter.
+// findIndex returns where in a manifest of so many bytes the index is that the header names: below
+// it and below the armoured blocks there. What follows the index is of no matter.
 func (m Manifest) findIndex(head []byte, size int64) (place, error) {
 	_, below, err := splitManifest(head)
 	if err == nil {

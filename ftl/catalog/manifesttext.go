@@ -72,8 +72,8 @@ func splitManifest(text []byte) (header, below []byte, err error) {
 	return header, below, nil
 }
 
-// skipBlocks cuts armoured blocks, each from a line "-----BEGIN …-----" to a line "-----END …-----",
-// off the beginning of what stands below a header.
+// skipBlocks cuts armoured blocks, each from a line "-----BEGIN …-----" to a line "-----END
+// …-----", off the beginning of what stands below a header.
 func skipBlocks(below []byte) ([]byte, error) {
 	const begin, end = "-----BEGIN ", "\n-----END "
 	for bytes.HasPrefix(below, []byte(begin)) {

@@ -41,15 +41,16 @@ type Entry struct {
 	At     time.Time `json:"at"`   // by the clock of whoever wrote it
 	By     string    `json:"by"`   // user@host
 	Kind   string    `json:"kind"` // one of the kinds below
-	// Manifest is the digest of the manifest that was blessed. It is zero in entries of an older ftl.
+	// Manifest is the digest of the manifest that was blessed. It is zero in entries of an older
+	// ftl.
 	Manifest Digest `json:"manifest"`
 	Note     string `json:"note"`
 	// Params are what hooks are told, and those of before are not. Nil is none.
 	Params Params `json:"params"`
 	// Labels are those of the revision, which are not in the marker; see Catalog.Label.
 	Labels Labels `json:"labels"`
-	// Base is where hosts stay, or go back to, as long as the entry's rollout is not settled; zero where there was nothing
-	// that had settled before. BaseManifest is the digest of its manifest.
+	// Base is where hosts stay, or go back to, as long as the entry's rollout is not settled; zero
+	// where there was nothing that had settled before. BaseManifest is the digest of its manifest.
 	Base         revision.Revision `json:"base,omitzero"`
 	BaseManifest Digest            `json:"-"`
 	// Rollout says in which waves hosts follow the entry; nil is all of them at once.
@@ -60,8 +61,8 @@ type Entry struct {
 
 	// Expires is when hosts that trust signatures no longer follow the entry; zero is never.
 	Expires time.Time `json:"-"`
-	// Renews is the serial of an older entry that this one has only signed again: whoever is done with that is done with
-	// this one. 0 is none.
+	// Renews is the serial of an older entry that this one has only signed again: whoever is done
+	// with that is done with this one. 0 is none.
 	Renews int64 `json:"-"`
 	// Signed is set where there is a signature, and Signer is who made it, where that was verified.
 	Signed bool         `json:"-"`
@@ -122,8 +123,8 @@ func (m Marker) Active() (Entry, bool) {
 	return m.Entries[0], true
 }
 
-// Previous returns the newest entry that names another revision than the active one, and false where
-// there is none.
+// Previous returns the newest entry that names another revision than the active one, and false
+// where there is none.
 func (m Marker) Previous() (Entry, bool) {
 	active, blessed := m.Active()
 	for _, entry := range m.Entries {
@@ -158,10 +159,10 @@ func (m Marker) Content(r revision.Revision) Digest {
 	return Digest{}
 }
 
-// Marker reads a package's marker. Only the bucket's own word that there is
-// none makes a marker without entries; any other failure is an error. With trust, the entries are
-// those that were verified, and where the first line is none the error is a TrustError. A host reads
-// no further down than it needs, which naming says beside the rest.
+// Marker reads a package's marker. Only the bucket's own word that there is none makes a marker
+// without entries; any other failure is an error. With trust, the entries are those that were
+// verified, and where the first line is none the error is a TrustError. A host reads no further
+// down than it needs, which naming says beside the rest.
 func (c *Catalog) Marker(ctx context.Context, pkg revision.Package, naming ...revision.Revision) (Marker, error) {
 	marker := Marker{Package: pkg}
 	text, object, err := readObject(ctx, c.Bucket, MarkerKey(pkg), maxMarkerBytes+1)

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// Node is a host's name in the keys of the bucket. The zero value is nobody. It holds only letters, digits and "_.:@-~",
-// is at most 128 bytes long and does not begin with a dot.
+// Node is a host's name in the keys of the bucket. The zero value is nobody. It holds only letters,
+// digits and "_.:@-~", is at most 128 bytes long and does not begin with a dot.
 type Node struct{ name string }
 
 const maxNode = 128
 
-// NodeOf returns the node for what a host is called. The name stands as it is where it can, so that permissions can be
-// written for it; any other byte is written as "~" and two hexadecimal digits, so no two names share a node. What would
-// be too long ends with a digest in place of its end.
+// NodeOf returns the node for what a host is called. The name stands as it is where it can, so that
+// permissions can be written for it; any other byte is written as "~" and two hexadecimal digits,
+// so no two names share a node. What would be too long ends with a digest in place of its end.
 func NodeOf(name string) Node {
 	var text strings.Builder
 	for i := range len(name) {

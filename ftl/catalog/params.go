@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// Params are the parameters of a deploy: what hooks are told by whoever blesses a revision. Everybody
-// who can read the bucket can read them. Nil is none.
+// Params are the parameters of a deploy: what hooks are told by whoever blesses a revision.
+// Everybody who can read the bucket can read them. Nil is none.
 type Params map[string]string
 
 // Limits of parameters, so that a line of a marker stays short.
@@ -24,8 +24,8 @@ const (
 
 var paramName = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 
-// paramWord begins the words of a marker's entry that are parameters. They are critical: without them
-// hooks would do something else.
+// paramWord begins the words of a marker's entry that are parameters. They are critical: without
+// them hooks would do something else.
 const paramWord = "!param."
 
 // ParseParams reads parameters of the form NAME=VALUE. A name that stands there twice is an error.
@@ -73,7 +73,8 @@ func (p Params) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]string(p))
 }
 
-// String returns the parameters by name, as NAME=value words. Values are quoted where they need to be.
+// String returns the parameters by name, as NAME=value words. Values are quoted where they need to
+// be.
 func (p Params) String() string { return strings.Join(p.words(""), " ") }
 
 // words returns a word for each parameter, by name.

@@ -32,11 +32,12 @@ func ParseRole(name string) (Role, error) {
 	return "", fmt.Errorf("%q is no role: %s", name, strings.Join(names, ", "))
 }
 
-// Policy returns the least that a role needs. A host is called node in keys: a name, a variable of policies, or * for any.
+// Policy returns the least that a role needs. A host is called node in keys: a name, a variable of
+// policies, or * for any.
 //
-// It may list the whole bucket, whatever the prefix: only to whoever may do that without a condition S3 says of an object
-// that it is absent, and anything else is never taken for that. A Deny is a pattern of what exists beside the rest, as no
-// pattern says "all but".
+// It may list the whole bucket, whatever the prefix: only to whoever may do that without a
+// condition S3 says of an object that it is absent, and anything else is never taken for that. A
+// Deny is a pattern of what exists beside the rest, as no pattern says "all but".
 func (r Role) Policy(place store.Place, node string) store.Policy {
 	all := place.Resources("*")
 	list := store.Allow([]string{place.Resource()}, store.ListObjects)
@@ -58,8 +59,8 @@ func (r Role) Policy(place store.Place, node string) store.Policy {
 	return store.NewPolicy(list, store.Allow(all, store.GetObject, store.PutObject, store.DeleteObject, store.AbortUpload))
 }
 
-// Probes are keys to which the same statements of a policy apply as to what a host or an operator writes. They are of a
-// package that no package can be called, so whatever is there means nothing.
+// Probes are keys to which the same statements of a policy apply as to what a host or an operator
+// writes. They are of a package that no package can be called, so whatever is there means nothing.
 type Probes struct{ Vote, Slot, Marker string }
 
 // ProbesOf returns the probes of a host.

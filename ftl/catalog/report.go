@@ -14,8 +14,8 @@ import (
 	"github.com/rhettg/ftl/store"
 )
 
-// Report is what a host says of itself and of all its packages. It is shown to people, and counted when a rollout is
-// planned. Nothing that a host runs depends on it.
+// Report is what a host says of itself and of all its packages. It is shown to people, and counted
+// when a rollout is planned. Nothing that a host runs depends on it.
 type Report struct {
 	Format  int               `json:"format"`
 	Host    string            `json:"host"`    // as people call it
@@ -88,8 +88,9 @@ const (
 // ReportKey returns the key of a host's report.
 func ReportKey(node Node) string { return reportPrefix + node.String() }
 
-// Encode returns the report as it is stored, and leaves out what would make it too long: first the steps, then what
-// decisions say, then the messages. Who the host is and how its packages are is never left out.
+// Encode returns the report as it is stored, and leaves out what would make it too long: first the
+// steps, then what decisions say, then the messages. Who the host is and how its packages are is
+// never left out.
 func (r Report) Encode() ([]byte, error) {
 	r.Format = reportFormat
 	for _, shorten := range []func(*PackageReport){

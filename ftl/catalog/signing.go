@@ -12,15 +12,17 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// Two statements are signed, each for its own namespace, so that a key can be limited to one kind, and to some packages,
-// by OpenSSH's own list of allowed signers. Each stands in one object with its signature.
+// Two statements are signed, each for its own namespace, so that a key can be limited to one kind,
+// and to some packages, by OpenSSH's own list of allowed signers. Each stands in one object with
+// its signature.
 //
 //   - That a revision is what somebody has spooled. The signed bytes are the header of its manifest with the empty line that
 //     ends it. One to four armoured signatures stand directly below.
 //   - That a revision is blessed. The signed bytes name the bucket, and then have the marker's line as it is, up to the word
 //     that is the signature.
 
-// revisionNamespace and blessingNamespace are what signatures of a package's statements are made for.
+// revisionNamespace and blessingNamespace are what signatures of a package's statements are made
+// for.
 func revisionNamespace(pkg revision.Package) string { return "ftl-revision@" + pkg.String() }
 func blessingNamespace(pkg revision.Package) string { return "ftl-marker@" + pkg.String() }
 
@@ -76,7 +78,8 @@ func (s *Signing) line(pkg revision.Package, line string) (string, error) {
 	return line, nil
 }
 
-// Manifest returns a manifest with one more signature below its header, in place of one by the same key.
+// Manifest returns a manifest with one more signature below its header, in place of one by the same
+// key.
 func (s *Signing) Manifest(pkg revision.Package, text []byte) ([]byte, error) {
 	if s == nil {
 		return text, nil
@@ -116,7 +119,8 @@ type signedManifest struct {
 	rest       []byte
 }
 
-// cutSigned takes a manifest apart. Blocks below the header have to be signatures, each by another key.
+// cutSigned takes a manifest apart. Blocks below the header have to be signatures, each by another
+// key.
 func cutSigned(text []byte) (signedManifest, error) {
 	header, rest, err := splitManifest(text)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/rhettg/ftl/store"
 )
 
-// Slot is one of the places that a package has for hosts which change at the same time. Who holds it is settled by
-// conditional writes.
+// Slot is one of the places that a package has for hosts which change at the same time. Who holds
+// it is settled by conditional writes.
 type Slot struct {
 	Number int       // from 1
 	Host   Node      // that holds it; zero where it is free
@@ -45,8 +45,8 @@ func slotKey(pkg revision.Package, number int) string {
 	return fmt.Sprintf("%s%s/%d", allSlots, pkg, number)
 }
 
-// Slot reads a slot, and the bucket's clock, which is zero where the slot was never taken. One that can't be made sense
-// of is an error, and not free.
+// Slot reads a slot, and the bucket's clock, which is zero where the slot was never taken. One that
+// can't be made sense of is an error, and not free.
 func (c *Catalog) Slot(ctx context.Context, pkg revision.Package, number int) (Slot, time.Time, error) {
 	slot, _, date, err := c.readSlot(ctx, pkg, number)
 	return slot, date, err
@@ -68,14 +68,15 @@ func (c *Catalog) readSlot(ctx context.Context, pkg revision.Package, number int
 	return Slot{number, content.Host, content.Serial, content.Until, object.ETag}, content, object.Date, nil
 }
 
-// Take writes a slot for a host, if it still is as it was read; otherwise the error is ErrSlotTaken. What it returns is
-// held, and is given back by Give.
+// Take writes a slot for a host, if it still is as it was read; otherwise the error is
+// ErrSlotTaken. What it returns is held, and is given back by Give.
 func (c *Catalog) Take(ctx context.Context, pkg revision.Package, slot Slot, host Node, serial int64, until time.Time) (Slot, error) {
 	slot.Host, slot.Serial, slot.Until = host, serial, until
 	return c.writeSlot(ctx, pkg, slot)
 }
 
-// Give gives a slot back. One that somebody else has taken meanwhile is not an error: it is no longer ours to give.
+// Give gives a slot back. One that somebody else has taken meanwhile is not an error: it is no
+// longer ours to give.
 func (c *Catalog) Give(ctx context.Context, pkg revision.Package, slot Slot) error {
 	slot.Host, slot.Until = Node{}, time.Time{}
 	_, err := c.writeSlot(ctx, pkg, slot)

@@ -13,15 +13,16 @@ import (
 	"github.com/rhettg/ftl/store"
 )
 
-// The environment by which a process knows that it races for a slot: in which bucket, as which host, and the directory in
-// which it says that it holds the slot.
+// The environment by which a process knows that it races for a slot: in which bucket, as which
+// host, and the directory in which it says that it holds the slot.
 const (
 	raceBucket = "FTL_TEST_SLOT_BUCKET"
 	raceNode   = "FTL_TEST_SLOT_NODE"
 	raceDir    = "FTL_TEST_SLOT_DIR"
 )
 
-// Fifty processes race for one slot, each a host. Each gets it at last, and never do two of them hold it.
+// Fifty processes race for one slot, each a host. Each gets it at last, and never do two of them
+// hold it.
 func TestSlotRace(t *testing.T) {
 	const racers = 50
 	bucket, dir := "file://"+t.TempDir(), t.TempDir()

@@ -14,20 +14,21 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// Trust is whose signatures count for what is read in a bucket. A catalog with one returns nothing that they have not
-// signed: bytes are verified first, and then those bytes are read.
+// Trust is whose signatures count for what is read in a bucket. A catalog with one returns nothing
+// that they have not signed: bytes are verified first, and then those bytes are read.
 type Trust struct {
 	Signers trust.Signers
 	Bucket  Identity
 	// Since is a time that has passed for sure, whatever the clocks say.
 	Since time.Time
-	// Dropped is told of each line of a marker that does not count, and the others are read, to the end of the marker. That
-	// is how whoever writes a marker reads it. Nil is how a host reads it: the first line decides, and what stands below
-	// is read only as far as it is needed.
+	// Dropped is told of each line of a marker that does not count, and the others are read, to the
+	// end of the marker. That is how whoever writes a marker reads it. Nil is how a host reads it:
+	// the first line decides, and what stands below is read only as far as it is needed.
 	Dropped func(error)
 }
 
-// TrustError says that something in a bucket does not count, as nobody who is trusted has signed it like this.
+// TrustError says that something in a bucket does not count, as nobody who is trusted has signed it
+// like this.
 type TrustError struct {
 	What string // does not count
 	Of   Digest // of what it was found in, so that it can be told once
@@ -45,7 +46,8 @@ func Distrust(pkg revision.Package, what string, found []byte, err error) error 
 	return &ftl.Error{Kind: ftl.Refused, Hint: "what is signed, and by whom: ftl verify " + pkg.String(), Err: &TrustError{what, sha256.Sum256(found), err}}
 }
 
-// clock returns what time it is, by our clock, that of the bucket, which may be zero, and what is known for sure.
+// clock returns what time it is, by our clock, that of the bucket, which may be zero, and what is
+// known for sure.
 func (t *Trust) clock(date time.Time) trust.Clock {
 	now := time.Now()
 	clock := trust.Clock{Earliest: now, Latest: now}
@@ -60,7 +62,8 @@ func (t *Trust) clock(date time.Time) trust.Clock {
 	return clock
 }
 
-// NotBefore returns a catalog that takes it for sure that a time has passed. Without trust it is the catalog itself.
+// NotBefore returns a catalog that takes it for sure that a time has passed. Without trust it is
+// the catalog itself.
 func (c *Catalog) NotBefore(since time.Time) *Catalog {
 	if c.Trust == nil || !since.After(c.Trust.Since) {
 		return c
@@ -70,8 +73,8 @@ func (c *Catalog) NotBefore(since time.Time) *Catalog {
 	return &Catalog{Bucket: c.Bucket, Trust: &later}
 }
 
-// readMarker reads the lines of a marker that count. A host reads down to the first that names another revision than the
-// newest one, to the newest one's base, and to each revision in naming.
+// readMarker reads the lines of a marker that count. A host reads down to the first that names
+// another revision than the newest one, to the newest one's base, and to each revision in naming.
 func (t *Trust) readMarker(pkg revision.Package, text string, clock trust.Clock, naming []revision.Revision) ([]Entry, error) {
 	var entries []Entry
 	first, number := true, 0
@@ -170,8 +173,8 @@ func (t *Trust) verifyLine(pkg revision.Package, line string, clock trust.Clock)
 	return signer, signed, err
 }
 
-// verifyManifest returns who has signed a manifest. One signature that counts is enough; where none does, the error is
-// that of the first.
+// verifyManifest returns who has signed a manifest. One signature that counts is enough; where none
+// does, the error is that of the first.
 func (t *Trust) verifyManifest(r revision.Revision, text []byte, clock trust.Clock) (trust.Signer, error) {
 	distrust := func(err error) (trust.Signer, error) {
 		return trust.Signer{}, Distrust(r.Package(), ManifestKey(r), text[:min(len(text), maxManifestTop)], err)
@@ -196,7 +199,8 @@ func (t *Trust) verifyManifest(r revision.Revision, text []byte, clock trust.Clo
 	return distrust(failed)
 }
 
-// CheckMarker returns why a host that trusts the same keys would not follow the first line of a marker.
+// CheckMarker returns why a host that trusts the same keys would not follow the first line of a
+// marker.
 func (t *Trust) CheckMarker(pkg revision.Package, text []byte) error {
 	host := *t
 	host.Dropped = nil
@@ -210,8 +214,8 @@ func (t *Trust) CheckManifest(r revision.Revision, text []byte) error {
 	return err
 }
 
-// Digest returns that of the line that the entry is in a marker, without its signature: the same content may be signed more
-// than once.
+// Digest returns that of the line that the entry is in a marker, without its signature: the same
+// content may be signed more than once.
 func (e Entry) Digest() Digest {
 	line := e.String()
 	line, _, _ = strings.Cut(line[strings.LastIndex(line, "\n")+1:], signatureWord)

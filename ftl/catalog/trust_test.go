@@ -109,7 +109,8 @@ func signedMarker(t testing.TB, as *Signing, entries ...Entry) string {
 	return text
 }
 
-// Whatever is wrong with the first line, nothing of the marker counts for a host. Each change makes it wrong.
+// Whatever is wrong with the first line, nothing of the marker counts for a host. Each change makes
+// it wrong.
 func TestFirstLineDecides(t *testing.T) {
 	ops, ci, thief := newPerson(t, "ops"), newPerson(t, "ci"), newPerson(t, "thief")
 	signers := []string{ops.may("ftl-marker@tool"), ci.may("ftl-revision@*")}
@@ -197,7 +198,8 @@ func loosened(line string) string {
 	return bare[:len(bare)-1] + string(last+1) + line[len(bare):]
 }
 
-// Below the first line, a host passes over what does not count, and whoever writes the marker is told of it.
+// Below the first line, a host passes over what does not count, and whoever writes the marker is
+// told of it.
 func TestLinesBelowTheFirst(t *testing.T) {
 	ops, thief := newPerson(t, "ops"), newPerson(t, "thief")
 	newest := someBlessing(t, "tool.4", 400)
@@ -399,7 +401,8 @@ func TestManifestNeedsSignature(t *testing.T) {
 	}
 }
 
-// signedManifestOf2048 returns a manifest that a short RSA key has signed, which our own code would not do.
+// signedManifestOf2048 returns a manifest that a short RSA key has signed, which our own code would
+// not do.
 func signedManifestOf2048(t testing.TB, bare string, private *rsa.PrivateKey) string {
 	t.Helper()
 	public, err := ssh.NewPublicKey(private.Public())

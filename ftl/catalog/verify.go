@@ -37,8 +37,8 @@ const (
 	KindOfBlessing = "blessing"
 )
 
-// VerifyRevision looks at each signature of a revision. One without any has one verification, which says so. Trust is
-// required.
+// VerifyRevision looks at each signature of a revision. One without any has one verification, which
+// says so. Trust is required.
 func (c *Catalog) VerifyRevision(ctx context.Context, r revision.Revision) ([]Verification, error) {
 	manifest, text, err := c.WholeManifest(ctx, r)
 	if err != nil {
@@ -68,7 +68,8 @@ func (c *Catalog) VerifyRevision(ctx context.Context, r revision.Revision) ([]Ve
 	return all, nil
 }
 
-// VerifyMarker looks at each line of a marker, the newest first. A package without a marker has none. Trust is required.
+// VerifyMarker looks at each line of a marker, the newest first. A package without a marker has
+// none. Trust is required.
 func (c *Catalog) VerifyMarker(ctx context.Context, pkg revision.Package) ([]Verification, error) {
 	text, object, err := readObject(ctx, c.Bucket, MarkerKey(pkg), maxMarkerBytes)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -129,8 +130,8 @@ func (c *Catalog) DescribeSigners(ctx context.Context, listed []Listed) error {
 	return group.Wait()
 }
 
-// NameSigners adds to the entries of a marker, which were read without trust, who has signed each. Without trust it adds
-// nobody.
+// NameSigners adds to the entries of a marker, which were read without trust, who has signed each.
+// Without trust it adds nobody.
 func (c *Catalog) NameSigners(ctx context.Context, marker Marker) error {
 	if c.Trust == nil {
 		return nil

@@ -14,7 +14,8 @@ import (
 	"github.com/rhettg/ftl/store"
 )
 
-// A vote is an empty object, so that a listing tells all of them. Hosts write their own, and nobody changes one:
+// A vote is an empty object, so that a listing tells all of them. Hosts write their own, and nobody
+// changes one:
 //
 //	_ftl/votes/<package>/<serial>/<kind>/<wave>/<node>
 
@@ -43,9 +44,9 @@ type Votes struct {
 	Date  time.Time // the bucket's clock, our own where it tells none
 }
 
-// Count counts the votes by the waves of their entry. No bucket's clock is exact: some servers cache
-// the Date of their answers for a second, so what the bucket holds can be newer than its Date. It is
-// no earlier than anything that has happened.
+// Count counts the votes by the waves of their entry. No bucket's clock is exact: some servers
+// cache the Date of their answers for a second, so what the bucket holds can be newer than its
+// Date. It is no earlier than anything that has happened.
 func (v Votes) Count(plan *rollout.Plan) *rollout.Count {
 	now := v.Date
 	if plan.Opened.After(now) {
@@ -94,8 +95,9 @@ func parseVote(text string) (rollout.Vote, bool) {
 	return rollout.Vote{Host: parts[2], Kind: kind, Wave: int(wave)}, true
 }
 
-// ForgetVotes deletes the votes of a package for all entries but the one with this serial, and returns how many there
-// were. Votes for that one are never deleted: what a host said against a revision would be forgotten.
+// ForgetVotes deletes the votes of a package for all entries but the one with this serial, and
+// returns how many there were. Votes for that one are never deleted: what a host said against a
+// revision would be forgotten.
 func (c *Catalog) ForgetVotes(ctx context.Context, pkg revision.Package, but int64) (int, error) {
 	listing, err := c.List(ctx, store.ListOptions{Prefix: votesPrefix(pkg)})
 	if err != nil {

@@ -20,8 +20,8 @@ type Behind struct {
 	close   func() error
 }
 
-// WriteBehind begins to write behind who makes the tree in a directory, each time that so many bytes
-// more are there, at least.
+// WriteBehind begins to write behind who makes the tree in a directory, each time that so many
+// bytes more are there, at least.
 func WriteBehind(in *os.Root, name string, step int64) (*Behind, error) {
 	dir, err := in.Open(name)
 	if err != nil {

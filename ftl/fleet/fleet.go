@@ -1,8 +1,9 @@
-// Package fleet says what a bucket says of its hosts: how each is, what runs where, how far a rollout is, and who was not
-// heard from. It is for people, and for whoever plans a rollout; hosts do not use it.
+// Package fleet says what a bucket says of its hosts: how each is, what runs where, how far a
+// rollout is, and who was not heard from. It is for people, and for whoever plans a rollout; hosts
+// do not use it.
 //
-// What a host last said is not how it is now. So a host that should have reported again and has not is silent, and silent
-// hosts never count as well.
+// What a host last said is not how it is now. So a host that should have reported again and has not
+// is silent, and silent hosts never count as well.
 package fleet
 
 import (
@@ -24,7 +25,8 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// Fleet reads the reports of hosts, and of those it has read before only what has changed. It is for one goroutine.
+// Fleet reads the reports of hosts, and of those it has read before only what has changed. It is
+// for one goroutine.
 type Fleet struct {
 	Catalog *catalog.Catalog
 
@@ -50,7 +52,8 @@ type Host struct {
 	Broken string       `json:"broken"` // why its report can't be read; "" where it can
 }
 
-// parallelReads is how many reports are read at once, each over a connection that is kept for the next.
+// parallelReads is how many reports are read at once, each over a connection that is kept for the
+// next.
 const parallelReads = 128
 
 // Read returns the hosts that have reported, in the order of their names, and the bucket's clock.
@@ -124,8 +127,8 @@ func (f *Fleet) readReport(ctx context.Context, node catalog.Node, was known) (k
 	return now, err
 }
 
-// machines notes whose report was read. Two that take turns call themselves alike; one that comes in the place of
-// another, as after a new installation, is soon alone.
+// machines notes whose report was read. Two that take turns call themselves alike; one that comes
+// in the place of another, as after a new installation, is soon alone.
 func machines(seen []string, machine string) []string {
 	const remembered = 4
 	seen = append(slices.Clone(seen), machine)
@@ -187,8 +190,8 @@ func (h Host) Matches(labels map[string]string) bool {
 	return true
 }
 
-// Roster returns the hosts that a rollout of a package counts: those that are subscribed to it, are not held, and were
-// heard from lately.
+// Roster returns the hosts that a rollout of a package counts: those that are subscribed to it, are
+// not held, and were heard from lately.
 func Roster(hosts []Host, pkg revision.Package) []rollout.Member {
 	var members []rollout.Member
 	for _, h := range hosts {
@@ -270,7 +273,8 @@ func Find(hosts []Host, name string) (Host, bool) {
 	return Host{}, false
 }
 
-// Changed reports whether there is something to save: reports were read that no Save or Load has seen.
+// Changed reports whether there is something to save: reports were read that no Save or Load has
+// seen.
 func (f *Fleet) Changed() bool { return f.changed }
 
 // Save writes down what was read, so that a later Load saves reading it again.
@@ -280,7 +284,8 @@ func (f *Fleet) Save(to io.Writer) error {
 	return err
 }
 
-// Load takes up what Save has written. What can't be made sense of is left alone, as everything can be read again.
+// Load takes up what Save has written. What can't be made sense of is left alone, as everything can
+// be read again.
 func (f *Fleet) Load(from io.Reader) {
 	var saved map[catalog.Node]known
 	if json.NewDecoder(from).Decode(&saved) == nil {

@@ -92,7 +92,8 @@ type Blessing struct {
 	Count   *rollout.Count // nil: the newest entry has no waves
 }
 
-// View draws the picture of hosts that have reported, with what is blessed, at a moment by the bucket's clock.
+// View draws the picture of hosts that have reported, with what is blessed, at a moment by the
+// bucket's clock.
 func View(hosts []Host, blessings []Blessing, now time.Time) Overview {
 	o := Overview{Date: now, Hosts: len(hosts), Silent: []string{}, Twins: []string{}, Broken: []string{}, Packages: []Package{}}
 	for _, h := range hosts {
@@ -154,7 +155,8 @@ func viewPackage(hosts []Host, b Blessing) Package {
 	return p
 }
 
-// divided finds hosts that were shown different blessings under one serial: somebody has written the marker for each.
+// divided finds hosts that were shown different blessings under one serial: somebody has written
+// the marker for each.
 func divided(hosts []Host, pkg revision.Package) []Problem {
 	type seen struct {
 		hosts   []string
@@ -185,8 +187,8 @@ func divided(hosts []Host, pkg revision.Package) []Problem {
 // Silent is the condition of every package of a host that was not heard from. Only readers have it.
 const Silent ftl.Condition = "silent"
 
-// Condition returns how a package of the host stands to what is blessed. A host that says it is well, of another revision
-// than the blessed one, has not heard of that yet.
+// Condition returns how a package of the host stands to what is blessed. A host that says it is
+// well, of another revision than the blessed one, has not heard of that yet.
 func (h Host) Condition(report catalog.PackageReport, blessed revision.Revision) ftl.Condition {
 	switch {
 	case h.Silent:
@@ -236,7 +238,8 @@ func addProblem(problems map[string]*Problem, condition ftl.Condition, h Host, r
 	}
 }
 
-// What differs from host to host in what is otherwise the same: times, how often something was tried, and processes.
+// What differs from host to host in what is otherwise the same: times, how often something was
+// tried, and processes.
 var incidental = []struct {
 	pattern *regexp.Regexp
 	by      string
@@ -248,7 +251,8 @@ var incidental = []struct {
 	{regexp.MustCompile(`\d+(\.\d+)?(ms|µs|s)\b`), "…s"},
 }
 
-// printed returns the last line of what a hook has printed, as far as the host tells it, where that holds a package back.
+// printed returns the last line of what a hook has printed, as far as the host tells it, where that
+// holds a package back.
 func printed(report catalog.PackageReport) string {
 	for _, d := range report.Decisions {
 		if text := strings.TrimSpace(d.Output); d.First && text != "" {
@@ -258,7 +262,8 @@ func printed(report catalog.PackageReport) string {
 	return ""
 }
 
-// Reason returns a message without what differs from host to host, so that the same failure reads the same.
+// Reason returns a message without what differs from host to host, so that the same failure reads
+// the same.
 func Reason(message string) string {
 	for _, i := range incidental {
 		message = i.pattern.ReplaceAllString(message, i.by)
@@ -303,7 +308,8 @@ func progress(c *rollout.Count) *Progress {
 	return p
 }
 
-// Well reports whether nothing is wrong: every host was heard from, and those that are not held run what is blessed.
+// Well reports whether nothing is wrong: every host was heard from, and those that are not held run
+// what is blessed.
 func (o Overview) Well() bool {
 	if o.Hosts == 0 || len(o.Silent)+len(o.Twins)+len(o.Broken) > 0 {
 		return false

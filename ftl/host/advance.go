@@ -158,8 +158,8 @@ func (l *locked) rolledBack() error {
 	return ftl.Join(err, l.WriteState())
 }
 
-// tellReverted tells that the way back has ended. It began when the revision was rejected, which may
-// have been another ftl's work.
+// tellReverted tells that the way back has ended. It began when the revision was rejected, which
+// may have been another ftl's work.
 func (l *locked) tellReverted(t *tree.Transition, err error) {
 	began := l.State.Rejected[t.To].At
 	if began.IsZero() { // that was lost
@@ -221,7 +221,8 @@ func (l *locked) refuse(cause error) error {
 
 // turnBack leaves a revision again that ships a check and does not work. That it is rejected is
 // written before the first step, so that neither a crash nor the next sync can bring it back. Where
-// there is no check, or nothing to go back to, the jump stays, until it is tried again or superseded.
+// there is no check, or nothing to go back to, the jump stays, until it is tried again or
+// superseded.
 func (l *locked) turnBack(ctx context.Context, cause error) error {
 	st, t := l.State, l.State.Jump
 	if !diskFailed(cause) {
@@ -251,8 +252,8 @@ func (l *locked) mayRevert() bool {
 	return t.From != (revision.Revision{}) && (l.shipsCheck(t.To) || l.cutOff) && l.CheckTree(t.From) == nil
 }
 
-// giveUp ends a way back on which the old revision failed too: the package is inconsistent, and waits
-// for a person.
+// giveUp ends a way back on which the old revision failed too: the package is inconsistent, and
+// waits for a person.
 func (l *locked) giveUp(cause error) error {
 	st, t := l.State, l.State.Jump
 	st.Inconsistent = fmt.Sprintf("%s was rejected (%s), and %s does not work either: %v", t.To, st.Rejected[t.To].Reason, t.From, cause)

@@ -60,14 +60,15 @@ func (l *locked) checkUntil(ctx context.Context, run hookRun, deadline time.Time
 	}
 }
 
-// mustReach reports whether the bucket has to answer at the end of a phase: after the jump of a sync that has read it. That
-// the bucket is down by itself is no reason to go back, so a sync that could not read it does not ask, nor does whoever
-// asks again later whether a revision works.
+// mustReach reports whether the bucket has to answer at the end of a phase: after the jump of a
+// sync that has read it. That the bucket is down by itself is no reason to go back, so a sync that
+// could not read it does not ask, nor does whoever asks again later whether a revision works.
 func (l *locked) mustReach(r rule) bool {
 	return l.host.Reach != nil && l.read != nil && r.hook == ftl.Check && !r.back && l.State.Jump.Rounds > 0
 }
 
-// reachBucket asks the bucket until it answers, or the time of a check is over. That it denies something is an answer.
+// reachBucket asks the bucket until it answers, or the time of a check is over. That it denies
+// something is an answer.
 func (l *locked) reachBucket(ctx context.Context, of revision.Revision) error {
 	limited, stop := context.WithTimeout(ctx, l.host.checkTimeout())
 	defer stop()

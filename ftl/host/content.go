@@ -8,8 +8,8 @@ import (
 	"github.com/rhettg/ftl/ftl/host/tree"
 )
 
-// A blessing binds content: its entry in the marker has the digest of the manifest that was blessed.
-// Under that name the host takes nothing else.
+// A blessing binds content: its entry in the marker has the digest of the manifest that was
+// blessed. Under that name the host takes nothing else.
 
 // source is a bucket with the marker that says what is taken from it.
 type source struct {

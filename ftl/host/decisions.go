@@ -46,7 +46,8 @@ func (s situation) syncCommand() string {
 	return "ftl sync " + s.seen.name.String()
 }
 
-// waiting reports whether a sync is missing: something is blessed that is not active, or nobody knows.
+// waiting reports whether a sync is missing: something is blessed that is not active, or nobody
+// knows.
 func (s situation) waiting() bool {
 	return s.wouldBe.away || s.wouldBe.newest == (tree.Mark{}) && s.seen.links.Current == (revision.Revision{})
 }
@@ -108,8 +109,8 @@ func (s situation) blessed() ftl.Decision {
 	return ftl.Decision{About: aboutBlessed, Message: s.wouldBe.target.String() + " is blessed" + spooledWith(s.seen.spooled)}
 }
 
-// markerGone is about a marker that was there once. Where the bucket has nothing else of the package
-// either, it is hardly the marker that is wrong.
+// markerGone is about a marker that was there once. Where the bucket has nothing else of the
+// package either, it is hardly the marker that is wrong.
 func (s situation) markerGone() ftl.Decision {
 	d := ftl.Decision{
 		About: aboutBlessed, Condition: ftl.Failed, Since: ftl.At(s.streak.since),
@@ -387,8 +388,8 @@ func (s situation) preJump() ftl.Decision {
 	return ftl.Decision{}
 }
 
-// triedByHand is about a jump by hand that its pre-jump refused, where somebody wanted something else
-// than what is active.
+// triedByHand is about a jump by hand that its pre-jump refused, where somebody wanted something
+// else than what is active.
 func (s situation) triedByHand() ftl.Decision {
 	for _, f := range slices.Backward(s.seen.state.Failures) {
 		if f.ByHand && s.seen.state.Jump == nil {
@@ -535,8 +536,8 @@ func (s situation) leftovers() []ftl.Decision {
 	return all
 }
 
-// printed adds to a decision what a hook that failed has printed last. Only the log has that; who may
-// not read it is told how to.
+// printed adds to a decision what a hook that failed has printed last. Only the log has that; who
+// may not read it is told how to.
 func (s situation) printed(d ftl.Decision, r revision.Revision, names ...ftl.Step) ftl.Decision {
 	if s.seen.logOwner != "" {
 		read := "what the hook printed is for its owner to read: sudo -u " + s.seen.logOwner + " ftl why " + s.seen.name.String()

@@ -178,8 +178,8 @@ func (d *rehearsal) finish() {
 	}
 }
 
-// tellJump shows a jump as a whole: what the package says of itself, and what the hooks of the last jump
-// told of.
+// tellJump shows a jump as a whole: what the package says of itself, and what the hooks of the last
+// jump told of.
 func (d *rehearsal) tellJump(to revision.Revision) {
 	manifest, fetched := d.coming[to]
 	if !fetched {

@@ -41,8 +41,8 @@ type Surroundings struct {
 	Path   string // PATH, as hooks inherit it
 }
 
-// Examine looks at all that a sync needs, and says of each thing how it is. It takes no lock, and changes nothing, neither
-// here nor in the bucket.
+// Examine looks at all that a sync needs, and says of each thing how it is. It takes no lock, and
+// changes nothing, neither here nor in the bucket.
 func (h *Host) Examine(ctx context.Context, in Surroundings) []ftl.Finding {
 	h.recognize(ctx, false)
 	e := &examination{Host: h, in: in}
@@ -246,7 +246,8 @@ func (e *examination) schedule() {
 	}
 }
 
-// schedule names what would run sync, "" where nothing is seen. What this user can't read is not seen.
+// schedule names what would run sync, "" where nothing is seen. What this user can't read is not
+// seen.
 func (in Surroundings) schedule() string {
 	root := cmp.Or(in.System, "/")
 	for _, dir := range []string{"etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"} {
@@ -281,7 +282,8 @@ func runsSync(words []string) bool {
 	return i >= 0 && slices.Contains(words[i:], "sync")
 }
 
-// farOff is how far the clocks may be apart before it is worth knowing, and tooFarOff before S3 may refuse requests.
+// farOff is how far the clocks may be apart before it is worth knowing, and tooFarOff before S3 may
+// refuse requests.
 const (
 	farOff    = 30 * time.Second
 	tooFarOff = 5 * time.Minute
@@ -344,8 +346,8 @@ func (e *examination) clock(bucket time.Time) {
 	}
 }
 
-// permissions asks what this host may write. It comes to write its report, which it would write anyway, on a bucket that
-// ignores conditions, and asks nothing more there.
+// permissions asks what this host may write. It comes to write its report, which it would write
+// anyway, on a bucket that ignores conditions, and asks nothing more there.
 func (e *examination) permissions(ctx context.Context, bucket *catalog.Catalog) {
 	node := e.node()
 	if e.unnamed != nil || node == catalog.NodeOf("") {

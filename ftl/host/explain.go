@@ -50,8 +50,8 @@ type outlook struct {
 	away   bool              // something is blessed, and another revision is current, or none
 }
 
-// decisions are in the order in which sync comes to them. Each is a function of the situation alone;
-// a Decision that is about nothing does not apply.
+// decisions are in the order in which sync comes to them. Each is a function of the situation
+// alone; a Decision that is about nothing does not apply.
 var decisions = []func(situation) ftl.Decision{
 	situation.permissions,
 	situation.bucket,
@@ -163,8 +163,8 @@ func (f facts) outlook() outlook {
 	return o
 }
 
-// newest returns the entry that the host should follow, as far as is known, and whether somebody has
-// put an older marker back.
+// newest returns the entry that the host should follow, as far as is known, and whether somebody
+// has put an older marker back.
 func (f facts) newest() (newest tree.Mark, older bool) {
 	active, blessed := f.marker.Active()
 	if !f.known() || !blessed || f.state.Seen.After(tree.MarkOf(active)) {

@@ -39,8 +39,8 @@ type facts struct {
 	marker      catalog.Marker
 	spooled     catalog.Manifest // of the master's active revision, as far as it is known
 	unfetchable error            // why the master's active revision can't be fetched
-	// listed is set where the marker names nothing that can be fetched, so that the bucket was asked
-	// what there is.
+	// listed is set where the marker names nothing that can be fetched, so that the bucket was
+	// asked what there is.
 	listed    bool
 	revisions []revision.Revision // that there are then, oldest first
 	nearest   revision.Package    // the package of the bucket whose name is most like ours, where there is none of ours
@@ -116,7 +116,8 @@ func (p *pkg) facts(ctx context.Context, open func(context.Context) (*catalog.Ca
 	return f, nil
 }
 
-// askBucket reads the marker, and whether what it names can be fetched, where that is not ready here.
+// askBucket reads the marker, and whether what it names can be fetched, where that is not ready
+// here.
 func (p *pkg) askBucket(ctx context.Context, open func(context.Context) (*catalog.Catalog, error), f *facts) error {
 	bucket, err := open(ctx)
 	if err != nil {
@@ -163,8 +164,8 @@ func (p *pkg) askBucket(ctx context.Context, open func(context.Context) (*catalo
 	return nil
 }
 
-// notInBucket is the error of a blessed revision that the bucket does not have, beside those that it
-// has.
+// notInBucket is the error of a blessed revision that the bucket does not have, beside those that
+// it has.
 func notInBucket(name revision.Package, blessed revision.Revision, there []revision.Revision) error {
 	hint := otherBucket
 	if len(there) > 0 {

@@ -110,7 +110,8 @@ func isOtherContent(err error) bool {
 	return errors.Is(err, archive.ErrInvalid) || errors.Is(err, store.ErrPrecondition)
 }
 
-// checkPlace refuses to fetch a revision of which an earlier removal has left something in its place.
+// checkPlace refuses to fetch a revision of which an earlier removal has left something in its
+// place.
 func (s *syncing) checkPlace(r revision.Revision) error {
 	last := s.ReadLeftovers()
 	for _, known := range last.Trees {

@@ -142,7 +142,8 @@ func TestLeaseOfASlot(t *testing.T) {
 	}
 }
 
-// A host whose jump failed keeps its slot for as long as the blessing says, and a person may free it.
+// A host whose jump failed keeps its slot for as long as the blessing says, and a person may free
+// it.
 func TestSlotOfAHostThatFailed(t *testing.T) {
 	w := rollOut(t, 2, map[string]string{"post-jump": "exit 1"}, rollout.Options{
 		Soak: time.Millisecond, AtOnce: rollout.Amount{Count: 1}, Tolerate: new(1.0),
@@ -187,7 +188,8 @@ func TestSlotThatWasLost(t *testing.T) {
 	}
 }
 
-// A host that does not know whether it has got a slot, as the answer was lost, or as it died, has it at its next sync.
+// A host that does not know whether it has got a slot, as the answer was lost, or as it died, has
+// it at its next sync.
 func TestSlotWhoseAnswerWasLost(t *testing.T) {
 	w := rollOut(t, 2, map[string]string{"check": "true"}, rollout.Options{Soak: time.Millisecond, AtOnce: rollout.Amount{Count: 1}})
 	w.bucket.unanswered.Store(true)
@@ -204,7 +206,8 @@ func TestSlotWhoseAnswerWasLost(t *testing.T) {
 	}
 }
 
-// What a host asks of the bucket for a rollout is bounded, whether it waits, changes, or is well and has nothing to do.
+// What a host asks of the bucket for a rollout is bounded, whether it waits, changes, or is well
+// and has nothing to do.
 func TestRequestsOfARollout(t *testing.T) {
 	w := rollOut(t, 3, map[string]string{"check": "true"}, rollout.Options{Waves: steps(t, "1"), Soak: time.Hour})
 	requests := func(h *host.Host) [3]int64 {

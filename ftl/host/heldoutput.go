@@ -8,8 +8,9 @@ import (
 	"github.com/rhettg/ftl/hooks"
 )
 
-// heldOutput holds back what a pre-jump prints that has said "not now" to the same entry before: cron
-// would mail it each minute. Where it says so again, the log alone has it; otherwise it is shown then.
+// heldOutput holds back what a pre-jump prints that has said "not now" to the same entry before:
+// cron would mail it each minute. Where it says so again, the log alone has it; otherwise it is
+// shown then.
 type heldOutput struct {
 	options hooks.Options // where it is shown
 	held    []func()

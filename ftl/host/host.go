@@ -68,8 +68,8 @@ type Host struct {
 	Identify func(context.Context) (string, error)
 
 	// Reach asks whether the bucket answers, by a connection of its own, for a package could cut a
-	// host off from its own fix. A sync that has read the bucket asks after a jump, and that there is
-	// no answer is a failed check. Nil: nobody asks.
+	// host off from its own fix. A sync that has read the bucket asks after a jump, and that there
+	// is no answer is a failed check. Nil: nobody asks.
 	Reach func(context.Context) error
 
 	Report     func(ftl.Event)                  // nil: nobody listens

@@ -10,12 +10,14 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// A sync with nothing to do is one request. The bucket has an object that changes with every command of an operator or a
-// build box, after all that the command changes. A sync reads it before anything else. Where it is as it was before the
-// last sync that read everything without an error, there is nothing new; and where nothing on the host is waiting for
-// time to pass either, all is done. A person who syncs by hand wants to know, so that sync reads everything.
+// A sync with nothing to do is one request. The bucket has an object that changes with every
+// command of an operator or a build box, after all that the command changes. A sync reads it before
+// anything else. Where it is as it was before the last sync that read everything without an error,
+// there is nothing new; and where nothing on the host is waiting for time to pass either, all is
+// done. A person who syncs by hand wants to know, so that sync reads everything.
 
-// longestRest is after what time everything is read anyway: a command may have failed to change the epoch.
+// longestRest is after what time everything is read anyway: a command may have failed to change the
+// epoch.
 const longestRest = time.Hour
 
 // rest is whether a sync may end with reading the epoch.
@@ -26,8 +28,8 @@ type rest struct {
 	idle   bool
 }
 
-// readEpoch reads the epoch for a sync of all packages, and whether there is nothing to do. A bucket that can't be read
-// is no answer: what comes next says it better.
+// readEpoch reads the epoch for a sync of all packages, and whether there is nothing to do. A
+// bucket that can't be read is no answer: what comes next says it better.
 func (h *Host) readEpoch(ctx context.Context, packages []*pkg, open func() (*catalog.Catalog, error)) rest {
 	now := time.Now()
 	r := rest{memory: h.recall(), began: now}
@@ -84,8 +86,8 @@ func (p *pkg) atRest(now time.Time) bool {
 	return err == nil && st.AtRest(now) // what could not be deleted is tried again once an hour
 }
 
-// looked notes the epoch that was read before all packages were read without an error and without finding anything to do:
-// what was done may leave more to do.
+// looked notes the epoch that was read before all packages were read without an error and without
+// finding anything to do: what was done may leave more to do.
 func (r *rest) looked(packages []*pkg, err error) {
 	r.memory.Epoch = ""
 	for _, p := range packages {

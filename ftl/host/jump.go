@@ -146,8 +146,8 @@ func (p *pkg) expected() (tree.Links, error) {
 	return st.Jump.Leaves(shown), nil
 }
 
-// standing returns the links as they are shown, and where no jump was interrupted, without a current
-// whose revision is gone.
+// standing returns the links as they are shown, and where no jump was interrupted, without a
+// current whose revision is gone.
 func (p *pkg) standing(st *tree.State) (tree.Links, error) {
 	if st.Jump.Interrupted() {
 		return p.shown(st)
@@ -263,8 +263,9 @@ func (l *locked) tellAsked(asked request) {
 	}
 }
 
-// jump begins a new jump, in the place of an older one that has flipped the links. Where it is dropped,
-// that goes on, after the error of pre-jump, which is the first of those that are returned.
+// jump begins a new jump, in the place of an older one that has flipped the links. Where it is
+// dropped, that goes on, after the error of pre-jump, which is the first of those that are
+// returned.
 func (l *locked) jump(ctx context.Context, from tree.Links, t tree.Transition, params catalog.Params) error {
 	if err := l.CheckTree(t.To); err != nil {
 		return err

@@ -58,8 +58,8 @@ func (p *pkg) look(ctx context.Context, open func() (*catalog.Catalog, error)) (
 	return from, to, todo, nil
 }
 
-// ask reads the marker and what else there is of the package. The marker comes first: what it names is
-// then in the listing.
+// ask reads the marker and what else there is of the package. The marker comes first: what it names
+// is then in the listing.
 func (p *pkg) ask(ctx context.Context, open func() (*catalog.Catalog, error)) (source, catalog.Contents, error) {
 	bucket, err := open()
 	if err == nil {
@@ -94,8 +94,8 @@ func (p *pkg) toFollow(st *tree.State, marker catalog.Marker, links tree.Links) 
 	return tree.MarkOf(active)
 }
 
-// see notes the newest entry of the marker, and returns the state. A marker that can't be the newest
-// is an error.
+// see notes the newest entry of the marker, and returns the state. A marker that can't be the
+// newest is an error.
 func (p *pkg) see(ctx context.Context, marker catalog.Marker, empty bool) (*tree.State, error) {
 	st, err := p.ReadState()
 	if err != nil {

@@ -20,8 +20,8 @@ import (
 	"github.com/rhettg/ftl/store"
 )
 
-// Membership is what a host tells the fleet of itself, and its place in rollouts. The zero value is that of a host that
-// says what is usual.
+// Membership is what a host tells the fleet of itself, and its place in rollouts. The zero value is
+// that of a host that says what is usual.
 type Membership struct {
 	ID        string            // in the keys of the bucket; "" is the node's name
 	Labels    map[string]string // by which hosts are told apart
@@ -56,8 +56,9 @@ func (h *Host) node() catalog.Node { return catalog.NodeOf(cmp.Or(h.Membership.I
 
 func (h *Host) heartbeat() time.Duration { return cmp.Or(h.Membership.Heartbeat, DefaultHeartbeat) }
 
-// recognize learns the host's name in keys, where the credentials tell it: once an hour, as they seldom change. A name that
-// was learnt stays while nobody can be asked. A host without one takes no part in what needs one, and why says so.
+// recognize learns the host's name in keys, where the credentials tell it: once an hour, as they
+// seldom change. A name that was learnt stays while nobody can be asked. A host without one takes
+// no part in what needs one, and why says so.
 func (h *Host) recognize(ctx context.Context, keep bool) {
 	if h.Identify == nil {
 		return
@@ -78,8 +79,8 @@ func (h *Host) recognize(ctx context.Context, keep bool) {
 	}
 }
 
-// reportSelf tells the bucket how the host is, where that has changed or it is time to. It is best effort: it never makes
-// a sync fail, nor last long.
+// reportSelf tells the bucket how the host is, where that has changed or it is time to. It is best
+// effort: it never makes a sync fail, nor last long.
 func (h *Host) reportSelf(ctx context.Context, packages []*pkg, m *memory, splay time.Duration, open func() (*catalog.Catalog, error)) {
 	now := time.Now()
 	if ctx.Err() != nil || !h.reportDue(*m, packages, now) {
@@ -109,8 +110,9 @@ func (h *Host) reportSelf(ctx context.Context, packages []*pkg, m *memory, splay
 	m.Report = reported{At: now, ETag: object.ETag, Settings: m.Settings, Sum: sum, Foreign: m.Report.Foreign}
 }
 
-// sumOf is a digest of what a report says of how the host is: not when that was, nor by which steps it came to be so. In a
-// rollout a check is asked at each sync, and each host would report at each sync that nothing has changed.
+// sumOf is a digest of what a report says of how the host is: not when that was, nor by which steps
+// it came to be so. In a rollout a check is asked at each sync, and each host would report at each
+// sync that nothing has changed.
 func sumOf(r catalog.Report) string {
 	r.Time, r.Every = time.Time{}, 0
 	r.Packages = slices.Clone(r.Packages)
@@ -124,8 +126,8 @@ func sumOf(r catalog.Report) string {
 	return fmt.Sprintf("%x", sha256.Sum256(text))
 }
 
-// reportDue reports whether the bucket is to be told how the host is: something has changed, it was not told for long, or
-// a try that failed is due again.
+// reportDue reports whether the bucket is to be told how the host is: something has changed, it was
+// not told for long, or a try that failed is due again.
 func (h *Host) reportDue(m memory, packages []*pkg, now time.Time) bool {
 	since := now.Sub(m.Report.At)
 	switch {
@@ -151,7 +153,8 @@ func (r *reported) fail(err error, now time.Time) {
 	r.Tries++
 }
 
-// noteForeign looks whether somebody else has written the report since. A host can't read it, but it can list it.
+// noteForeign looks whether somebody else has written the report since. A host can't read it, but
+// it can list it.
 func (r *reported) noteForeign(ctx context.Context, bucket *catalog.Catalog, node catalog.Node) {
 	if r.ETag == "" {
 		return

@@ -11,14 +11,16 @@ import (
 	"github.com/rhettg/ftl/ftl/internal/directory"
 )
 
-// memory is what a host keeps of its syncs as a whole, beside what it keeps of each package. It saves requests, and
-// nothing depends on it: without it everything is read anew, and reported anew.
+// memory is what a host keeps of its syncs as a whole, beside what it keeps of each package. It
+// saves requests, and nothing depends on it: without it everything is read anew, and reported anew.
 type memory struct {
-	// Epoch is the bucket's, when all packages had last been read without an error, at Looked, with these Settings.
+	// Epoch is the bucket's, when all packages had last been read without an error, at Looked, with
+	// these Settings.
 	Epoch    string    `json:"epoch"`
 	Looked   time.Time `json:"looked"`
 	Settings string    `json:"settings"`
-	// Syncs are when the last ones began, by which whoever reads the report knows how often there is one.
+	// Syncs are when the last ones began, by which whoever reads the report knows how often there
+	// is one.
 	Syncs  []time.Time `json:"syncs"`
 	Report reported    `json:"report"`
 	// Identity is what the credentials called this host when it was last asked.
@@ -37,18 +39,21 @@ type reported struct {
 	ETag string    `json:"etag"`
 	// Settings is a digest of what the report says of the host as a whole.
 	Settings string `json:"settings"`
-	// Failed says why it could not be written, "" where it could. Tries counts that, and Next is when it is tried again.
+	// Failed says why it could not be written, "" where it could. Tries counts that, and Next is
+	// when it is tried again.
 	Failed string    `json:"failed,omitempty"`
 	Tries  int       `json:"tries,omitempty"`
 	Next   time.Time `json:"next,omitzero"`
-	// Sum is a digest of what it told. At Same that was found to be so still, though something had been written here.
+	// Sum is a digest of what it told. At Same that was found to be so still, though something had
+	// been written here.
 	Sum  string    `json:"sum,omitempty"`
 	Same time.Time `json:"same,omitzero"`
 	// Foreign counts how often in a row somebody else had written it since.
 	Foreign int `json:"foreign,omitempty"`
 }
 
-// The memory lies beside the packages, in a directory that can be none. Each user who syncs packages has one.
+// The memory lies beside the packages, in a directory that can be none. Each user who syncs
+// packages has one.
 const (
 	memoryDir  = ".ftl"
 	maxMemory  = 1 << 20
@@ -72,7 +77,8 @@ func (h *Host) recall() memory {
 	return m
 }
 
-// remember writes the memory. Where that is not possible, as the root belongs to somebody else, the host works without.
+// remember writes the memory. Where that is not possible, as the root belongs to somebody else, the
+// host works without.
 func (h *Host) remember(m memory) {
 	text, err := json.Marshal(m)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// What a command does about what is active is decided here, one step at a time, by pure functions. A
-// run takes the step, and decides again on what came of it; a dry run (dryrun.go) shows the step, and
-// decides again on what would have come of it.
+// What a command does about what is active is decided here, one step at a time, by pure functions.
+// A run takes the step, and decides again on what came of it; a dry run (dryrun.go) shows the step,
+// and decides again on what would have come of it.
 
 // move is the next step of a command.
 type move int
@@ -30,7 +30,8 @@ const (
 )
 
 // moveOfRecovery decides what becomes of a jump that was interrupted before both links had flipped,
-// or on its way back. What is left to do after the flip is not recovered: a newer jump supersedes it.
+// or on its way back. What is left to do after the flip is not recovered: a newer jump supersedes
+// it.
 func moveOfRecovery(t *tree.Transition, usable func(revision.Revision) bool) move {
 	switch {
 	case !t.Interrupted():
@@ -44,8 +45,8 @@ func moveOfRecovery(t *tree.Transition, usable func(revision.Revision) bool) mov
 }
 
 // moveByHand decides for a person who asks for a revision, and whose wish is judged by what list
-// shows. An interrupted jump that leads there is taken over; any other one is ended where list shows
-// it to be, and what it has left to do is superseded.
+// shows. An interrupted jump that leads there is taken over; any other one is ended where list
+// shows it to be, and what it has left to do is superseded.
 func moveByHand(st *tree.State, shown tree.Links, asked request, usable func(revision.Revision) bool) move {
 	t, to := st.Jump, asked.to
 	if t.Interrupted() {
@@ -74,8 +75,8 @@ func moveByHand(st *tree.State, shown tree.Links, asked request, usable func(rev
 }
 
 // moveOfSync decides for a sync whether to follow the marker's newest entry, which is zero where
-// nothing is to be followed, or what to do about a failed post-jump. It is news where the entry tells the
-// hooks something else. An error says what the sync waits for.
+// nothing is to be followed, or what to do about a failed post-jump. It is news where the entry
+// tells the hooks something else. An error says what the sync waits for.
 func moveOfSync(st *tree.State, cur tree.Links, newest tree.Mark, isNews bool, now time.Time) (move, error) {
 	isNew := newest.After(st.Acted) && st.IsReady(newest.Revision)
 	switch {

@@ -56,8 +56,8 @@ func (s *syncing) obtainByName(ctx context.Context, r revision.Revision, params 
 	return err
 }
 
-// markerByHand reads the marker for a person who has chosen a revision. One that does not count is passed over, with a
-// warning: what the person asks for needs only the revision's own signature.
+// markerByHand reads the marker for a person who has chosen a revision. One that does not count is
+// passed over, with a warning: what the person asks for needs only the revision's own signature.
 func (p *pkg) markerByHand(ctx context.Context, bucket *catalog.Catalog, r revision.Revision) (catalog.Marker, error) {
 	marker, err := bucket.Marker(ctx, p.Name, r)
 	if err == nil {

@@ -19,8 +19,8 @@ import (
 
 const nobody = 65534
 
-// Whoever owns a directory on the way to a revision, or may write to it, could run anything. Each is
-// refused by its name, and what the hint says helps when it is typed.
+// Whoever owns a directory on the way to a revision, or may write to it, could run anything. Each
+// is refused by its name, and what the hint says helps when it is typed.
 func TestUnsafeDirectoriesAreRefused(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: giving directories away takes root")

@@ -10,7 +10,8 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// pkg is what a command does with one package of the host. It can be read; to change it takes a lock.
+// pkg is what a command does with one package of the host. It can be read; to change it takes a
+// lock.
 type pkg struct {
 	*tree.Tree
 	*teller
@@ -42,7 +43,8 @@ type holding struct {
 	held *tree.Lock
 }
 
-// locked is a package whose change lock is held. Whatever runs the hooks of a jump is a method of it.
+// locked is a package whose change lock is held. Whatever runs the hooks of a jump is a method of
+// it.
 type locked struct {
 	holding
 	*tree.Locked

@@ -30,8 +30,8 @@ type plan struct {
 	exceed []revision.Revision // that are not wanted either, and stay: too many go
 }
 
-// firstOf divides what is to be fetched: the revision that the entry names comes before the jump to it,
-// and the rest after that, so that a deploy does not wait for what may be blessed one day.
+// firstOf divides what is to be fetched: the revision that the entry names comes before the jump to
+// it, and the rest after that, so that a deploy does not wait for what may be blessed one day.
 func (p plan) firstOf(newest tree.Mark) (first, rest []revision.Revision) {
 	if len(p.fetch) > 0 && p.fetch[0] == newest.Revision {
 		return p.fetch[:1], p.fetch[1:]
@@ -41,12 +41,11 @@ func (p plan) firstOf(newest tree.Mark) (first, rest []revision.Revision) {
 
 // decide plans a sync.
 //
-// Wanted are the marker's active and previous, unless that was purged, what the fleet had before a rollout, and those of
-// the newest keep revisions that are newer than the active: they may be blessed next. Where
-// nothing was ever blessed, the newest keep. Whatever is local stays as long as
-// it is wanted, a link points to it, a jump is about it, or it
-// is among the newest keep. No more go than may, and none when the listing is not
-// to be trusted: it is empty, or lacks the active.
+// Wanted are the marker's active and previous, unless that was purged, what the fleet had before a
+// rollout, and those of the newest keep revisions that are newer than the active: they may be
+// blessed next. Where nothing was ever blessed, the newest keep. Whatever is local stays as long as
+// it is wanted, a link points to it, a jump is about it, or it is among the newest keep. No more go
+// than may, and none when the listing is not to be trusted: it is empty, or lacks the active.
 func decide(v view) plan {
 	newest := v.bucket[max(0, len(v.bucket)-v.keep):]
 	wanted := []revision.Revision{v.active}

@@ -10,8 +10,9 @@ import (
 	"github.com/rhettg/ftl/ftl/catalog"
 )
 
-// What a jump will go through is not known before it, as hooks tell of their own steps only when they
-// get there. What the last one went through is the best guess, and what the package says the next best.
+// What a jump will go through is not known before it, as hooks tell of their own steps only when
+// they get there. What the last one went through is the best guess, and what the package says the
+// next best.
 
 // A recorder notes which steps a jump goes through, in the order in which they begin.
 type recorder struct {
@@ -72,8 +73,8 @@ func (p *teller) lastSteps() []ftl.Step {
 // maxSteps is more than a list of steps takes, in bytes.
 const maxSteps = 256 << 10
 
-// plannedSteps returns what a jump will go through: what the last one did that went well, else what the
-// package lists, else nothing.
+// plannedSteps returns what a jump will go through: what the last one did that went well, else what
+// the package lists, else nothing.
 func (p *teller) plannedSteps(about catalog.About) []ftl.Step {
 	if steps := p.lastSteps(); len(steps) > 0 {
 		return steps

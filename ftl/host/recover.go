@@ -22,8 +22,8 @@ func (l *locked) rollForward(ctx context.Context) error {
 	return err
 }
 
-// takeUp goes on with a jump that was interrupted. One that was in pre-jump is dropped, and one whose
-// revision has vanished is undone.
+// takeUp goes on with a jump that was interrupted. One that was in pre-jump is dropped, and one
+// whose revision has vanished is undone.
 func (l *locked) takeUp(ctx context.Context) error {
 	switch moveOfRecovery(l.State.Jump, l.usable) {
 	case dropInterrupted:
@@ -103,8 +103,8 @@ func (l *locked) takeOver(ctx context.Context, asked request) error {
 	return l.finishInterrupted(ctx)
 }
 
-// resume goes on with what is left to do of the active revision's jump, after another one that came in
-// its place is dropped. A post-jump that has failed has its own time.
+// resume goes on with what is left to do of the active revision's jump, after another one that came
+// in its place is dropped. A post-jump that has failed has its own time.
 func (l *locked) resume(ctx context.Context) error {
 	t := l.State.Jump
 	if t == nil || !t.Flipped() || t.HasFailed() || ctx.Err() != nil {

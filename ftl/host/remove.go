@@ -245,9 +245,9 @@ func (l *locked) preRemove(ctx context.Context, r revision.Revision, opts Remove
 }
 
 // moveTree moves the tree of a revision out of its place. What can't be moved elsewhere may get
-// another name where it is: that takes no right to the directory itself. What can't be moved at all,
-// such as a mount point, or a directory of a lower layer of an overlay, is deleted in its place; if
-// something of it stays, the error is a [*directory.StuckError]. Absence is no error.
+// another name where it is: that takes no right to the directory itself. What can't be moved at
+// all, such as a mount point, or a directory of a lower layer of an overlay, is deleted in its
+// place; if something of it stays, the error is a [*directory.StuckError]. Absence is no error.
 func (p *pkg) moveTree(ctx context.Context, r revision.Revision, to string) error {
 	from := p.RevisionDir(r)
 	err := p.Files.Rename(from, to)
@@ -384,8 +384,8 @@ func (l *locked) removeDir(ctx context.Context) (removal, error) {
 	return removal{true, "its shared directory is kept; ftl sync " + l.Name.String() + " would bring it back"}, l.Files.SyncDir(l.Dir)
 }
 
-// removeWhole deletes the package's directory, and reports whether it is gone from its place. Who owns
-// it need not own the root, and it may be where nothing can be renamed.
+// removeWhole deletes the package's directory, and reports whether it is gone from its place. Who
+// owns it need not own the root, and it may be where nothing can be renamed.
 func (l *locked) removeWhole(ctx context.Context) (bool, error) {
 	root, err := directory.OpenSafeTree(l.host.Root)
 	if err != nil {

@@ -66,8 +66,8 @@ func (p *pkg) syncMeasured(ctx context.Context, open func() (*catalog.Catalog, e
 	return err
 }
 
-// result completes the result of a sync with how the package is now. What can't be read of it was met
-// by the sync.
+// result completes the result of a sync with how the package is now. What can't be read of it was
+// met by the sync.
 func (p *pkg) result(ctx context.Context, r Result) Result {
 	f, err := p.facts(ctx, nil)
 	if err != nil {

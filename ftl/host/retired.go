@@ -10,8 +10,8 @@ import (
 )
 
 // A package that was retired is gone from the bucket on purpose. What is here runs on, nothing is
-// fetched or removed, and nothing of that is a failure, until the package is removed here or blessed
-// again there.
+// fetched or removed, and nothing of that is a failure, until the package is removed here or
+// blessed again there.
 
 // tellRetired notes that the newest entry retires the package, and tells it once.
 func (p *pkg) tellRetired(ctx context.Context, st *tree.State, entry catalog.Entry) error {
@@ -33,8 +33,8 @@ func (f facts) retired() bool {
 	return f.state.IsRetired()
 }
 
-// retirement is the only decision, beside what is wrong with the host itself, about a package that was
-// retired.
+// retirement is the only decision, beside what is wrong with the host itself, about a package that
+// was retired.
 func (s situation) retirement() ftl.Decision {
 	d := ftl.Decision{
 		About: aboutBlessed, Condition: ftl.Retired,

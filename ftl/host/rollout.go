@@ -18,13 +18,14 @@ import (
 //
 //	slot → fetch → post-sync → pre-jump → the last look → try → un-jump → flip → post-jump → check → ok, or bad
 //
-// A vote is noted in the state before it is sent, and owed until it is written, so that no crash loses one. What can't be
-// read is no permission: the host keeps what runs.
+// A vote is noted in the state before it is sent, and owed until it is written, so that no crash
+// loses one. What can't be read is no permission: the host keeps what runs.
 
 // votePatience is how long a host waits for the bucket to take a vote.
 const votePatience = 5 * time.Second
 
-// healthPatience is how long a host goes on asking the check of a revision whose rollout does not settle.
+// healthPatience is how long a host goes on asking the check of a revision whose rollout does not
+// settle.
 const healthPatience = 24 * time.Hour
 
 // errNotYet says that a rollout does not let a host go on. It is no failure.
@@ -40,8 +41,8 @@ type rolling struct {
 // course is where a sync goes.
 type course struct {
 	newest tree.Mark // the entry to follow; zero where that has to wait
-	// base is where a host goes that must not follow the entry. With back it runs the revision now, and is done with the
-	// entry when it has left it.
+	// base is where a host goes that must not follow the entry. With back it runs the revision now,
+	// and is done with the entry when it has left it.
 	base revision.Revision
 	back bool
 }
@@ -103,7 +104,8 @@ func (r *rolling) count(ctx context.Context, pkg revision.Package) (*rollout.Cou
 	return votes.Count(r.entry.Rollout), nil
 }
 
-// noteDecision keeps what a host has seen open, which stays open for it, and that a rollout has settled.
+// noteDecision keeps what a host has seen open, which stays open for it, and that a rollout has
+// settled.
 func (p *pkg) noteDecision(ctx context.Context, st *tree.State, entry catalog.Entry, d rollout.Decision, settled bool) error {
 	wave := 0
 	if d.Act == rollout.Go {
@@ -124,8 +126,8 @@ func (p *pkg) noteDecision(ctx context.Context, st *tree.State, entry catalog.En
 	return p.update(ctx, p.host.lockWait(), change)
 }
 
-// lastLook is what comes between pre-jump and the first change: whoever learns here that the rollout was halted has left
-// no vote. The host says that it begins, so that its silence is heard.
+// lastLook is what comes between pre-jump and the first change: whoever learns here that the
+// rollout was halted has left no vote. The host says that it begins, so that its silence is heard.
 func (l *locked) lastLook(ctx context.Context) error {
 	t := l.State.Jump
 	if l.rolling == nil || t.Mark != tree.MarkOf(l.rolling.entry) || t.To != l.rolling.entry.Revision {
@@ -195,8 +197,9 @@ func (l *locked) tellVote(ctx context.Context) {
 	}
 }
 
-// takePart is what a host does for a rollout beside following it: it says what became of the revision here, also where a
-// person has jumped, asks again whether it works, and gives its slot back.
+// takePart is what a host does for a rollout beside following it: it says what became of the
+// revision here, also where a person has jumped, asks again whether it works, and gives its slot
+// back.
 func (p *pkg) takePart(ctx context.Context) error {
 	if p.rolling == nil || ctx.Err() != nil {
 		return nil
@@ -243,9 +246,9 @@ func (p *pkg) flippedAt() time.Time {
 	return info.ModTime()
 }
 
-// askHealth asks the check of the active revision again. One that passes, a soak after the flip, is well. One that does
-// not is left again, unless the rollout is halted already: what all suffer from is not mended by all going back. A host that
-// is held says how it is, and stays.
+// askHealth asks the check of the active revision again. One that passes, a soak after the flip, is
+// well. One that does not is left again, unless the rollout is halted already: what all suffer from
+// is not mended by all going back. A host that is held says how it is, and stays.
 func (l *locked) askHealth(ctx context.Context, cur tree.Links) error {
 	st, entry := l.State, l.rolling.entry
 	t := tree.Transition{
@@ -297,8 +300,8 @@ func (l *locked) hasSoaked() bool {
 	return time.Since(l.flippedAt()) >= plan.Waves[wave-1].Soak
 }
 
-// goBase takes a host to the revision that the fleet had before: one on which nothing is active yet, or, where a halt sends
-// it back, one that runs the revision.
+// goBase takes a host to the revision that the fleet had before: one on which nothing is active
+// yet, or, where a halt sends it back, one that runs the revision.
 func (s *syncing) goBase(ctx context.Context, from source, to course) error {
 	st, err := s.ReadState()
 	if err != nil {
@@ -326,7 +329,8 @@ func (s *syncing) goBase(ctx context.Context, from source, to course) error {
 	})
 }
 
-// explainRollout says where this host stands in the rollout of the newest entry, and what it waits for.
+// explainRollout says where this host stands in the rollout of the newest entry, and what it waits
+// for.
 func (p *pkg) explainRollout(ctx context.Context, bucket *catalog.Catalog, f *facts) error {
 	entry, _ := f.marker.Active()
 	if entry.Rollout == nil || f.state.IsDone(entry) {

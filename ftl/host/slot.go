@@ -9,10 +9,12 @@ import (
 	"github.com/rhettg/ftl/ftl/catalog"
 )
 
-// Where no more than some hosts may change at the same time, each takes a slot before its pre-jump, and gives it back at
-// the end. One that failed keeps it until it is well again, or its lease is over. A jump by hand takes none.
+// Where no more than some hosts may change at the same time, each takes a slot before its pre-jump,
+// and gives it back at the end. One that failed keeps it until it is well again, or its lease is
+// over. A jump by hand takes none.
 
-// takeSlot takes a slot for the rollout of the newest entry, if it needs one. Where none is free, the error is errNotYet.
+// takeSlot takes a slot for the rollout of the newest entry, if it needs one. Where none is free,
+// the error is errNotYet.
 func (l *locked) takeSlot(ctx context.Context) error {
 	if l.rolling == nil || l.rolling.entry.Rollout.AtOnce == 0 {
 		return nil

@@ -14,11 +14,12 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// A host that keeps some revisions removes one for each that comes. To make all files of a tree, and then
-// to delete as many, is most of the work. So the tree that is to go is turned into the new one. It is
-// removed first, as any other: its pre-remove has run, the removal counts, and the state has forgotten it
-// on disk. Then its tree is renamed, not into the trash but into the stage, where it is no revision, but
-// what an interrupted fetch could have left. See staging.go for what becomes of that.
+// A host that keeps some revisions removes one for each that comes. To make all files of a tree,
+// and then to delete as many, is most of the work. So the tree that is to go is turned into the new
+// one. It is removed first, as any other: its pre-remove has run, the removal counts, and the state
+// has forgotten it on disk. Then its tree is renamed, not into the trash but into the stage, where
+// it is no revision, but what an interrupted fetch could have left. See staging.go for what becomes
+// of that.
 
 // spares are the revisions that a sync is to remove.
 type spares struct {
@@ -31,7 +32,8 @@ type spares struct {
 // wantsSpare reports whether a revision can use a tree that is to go.
 func wantsSpare(manifest catalog.Manifest, at *staging) bool { return manifest.InParts() && !at.used }
 
-// choose returns the revision whose tree is to become a new one. The newest has most in common with it.
+// choose returns the revision whose tree is to become a new one. The newest has most in common with
+// it.
 func (s *spares) choose(st *tree.State, cur tree.Links) (revision.Revision, bool) {
 	for _, r := range slices.Backward(s.left) {
 		usable := st.IsReady(r) && !st.Ready[r].File && st.Waiting(r, ftl.PreRemove, time.Now()) == nil
@@ -46,8 +48,9 @@ func (s *spares) took(r revision.Revision) {
 	s.left = slices.DeleteFunc(s.left, func(left revision.Revision) bool { return left == r })
 }
 
-// takeSpare makes sure that there is room for a revision, and moves a tree to its place in the stage if
-// there is one to spare. That there is none, or that it stays, is not an error of the fetch.
+// takeSpare makes sure that there is room for a revision, and moves a tree to its place in the
+// stage if there is one to spare. That there is none, or that it stays, is not an error of the
+// fetch.
 func (s *syncing) takeSpare(ctx context.Context, manifest catalog.Manifest, at *staging) error {
 	spare, ok, err := s.chooseSpare(manifest, at)
 	if err != nil || !ok {

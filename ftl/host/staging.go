@@ -12,8 +12,9 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// What lies in the stage is a tree like any other: nothing in it is believed. What turns out to be right
-// stays, so that a fetch that was interrupted goes on where it was. In any doubt, the tree is made anew.
+// What lies in the stage is a tree like any other: nothing in it is believed. What turns out to be
+// right stays, so that a fetch that was interrupted goes on where it was. In any doubt, the tree is
+// made anew.
 
 // staging is where a revision is made.
 type staging struct {
@@ -51,8 +52,8 @@ func (p *pkg) shownStaging(r revision.Revision) *staging {
 	return at
 }
 
-// clear makes the tree an empty directory. What was there is deleted in the end, and now only where its
-// room is needed.
+// clear makes the tree an empty directory. What was there is deleted in the end, and now only where
+// its room is needed.
 func (s *syncing) clear(ctx context.Context, manifest catalog.Manifest, at *staging) error {
 	if at.used {
 		old := at.tree.Path

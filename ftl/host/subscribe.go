@@ -17,8 +17,8 @@ import (
 )
 
 // Subscribe makes a package's directory, so that the next sync fetches it, if the bucket has such a
-// package: a name that is misspelt would be followed for ever without a word. Open is required. Where
-// the host is subscribed already, there is nothing to do.
+// package: a name that is misspelt would be followed for ever without a word. Open is required.
+// Where the host is subscribed already, there is nothing to do.
 func (h *Host) Subscribe(ctx context.Context, name revision.Package) error {
 	p := h.open(name)
 	defer p.Close()
@@ -86,8 +86,8 @@ func (p *pkg) checkSpelling(ctx context.Context) error {
 	return ftl.Errorf(ftl.NotFound, hint, "the bucket has no package %s", p.Name)
 }
 
-// sayUnknown tells a person who syncs by hand that the bucket has no such package, as its name may be
-// misspelt. A package that is on its way makes no noise in cron's mail.
+// sayUnknown tells a person who syncs by hand that the bucket has no such package, as its name may
+// be misspelt. A package that is on its way makes no noise in cron's mail.
 func (p *pkg) sayUnknown(ctx context.Context, bucket *catalog.Catalog) {
 	if bucket == nil { // it was retired, which look has told
 		return
@@ -104,8 +104,8 @@ func (p *pkg) sayUnknown(ctx context.Context, bucket *catalog.Catalog) {
 	p.host.warn("the bucket has no package %s yet", p.Name)
 }
 
-// checkRootOwner refuses to make a package as anybody else than whoever owns Root, root too: who syncs
-// the others could not sync this one.
+// checkRootOwner refuses to make a package as anybody else than whoever owns Root, root too: who
+// syncs the others could not sync this one.
 func (h *Host) checkRootOwner() error {
 	info, err := os.Stat(h.Root)
 	if err != nil {

@@ -21,8 +21,8 @@ func (p *pkg) sweepAndTell(ctx context.Context, cron bool) error {
 	return p.TellLeftovers(append(left, p.inPlace...), cron)
 }
 
-// sweep deletes what is on its way in or out, and returns what stays of it. The caller holds the sync
-// lock. The error is that of ctx.
+// sweep deletes what is on its way in or out, and returns what stays of it. The caller holds the
+// sync lock. The error is that of ctx.
 func (p *pkg) sweep(ctx context.Context) ([]tree.Leftover, error) {
 	st, err := p.ReadState()
 	cur, linked := p.Links()
@@ -32,10 +32,10 @@ func (p *pkg) sweep(ctx context.Context) ([]tree.Leftover, error) {
 	}, func(r revision.Revision) bool { return err != nil || !st.IsReady(r) })
 }
 
-// finishRemovals deletes what is left of packages whose removal was interrupted, and nothing that is
-// not named and owned just so. What can't be deleted stays, and is told by a sync from cron at most
-// once a day. In a root that somebody else may write to, nothing is done: what is named so may be
-// anything.
+// finishRemovals deletes what is left of packages whose removal was interrupted, and nothing that
+// is not named and owned just so. What can't be deleted stays, and is told by a sync from cron at
+// most once a day. In a root that somebody else may write to, nothing is done: what is named so may
+// be anything.
 func (h *Host) finishRemovals(ctx context.Context, cron bool) error {
 	root, err := directory.OpenSafeTree(h.Root)
 	if err != nil {

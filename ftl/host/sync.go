@@ -169,7 +169,8 @@ func (p *pkg) sync(ctx context.Context, open func() (*catalog.Catalog, error), o
 			return err
 		}
 		p.note(ftl.Event{Step: ftl.Sync, State: ftl.Failure, Message: err.Error()}, tree.Details{Reason: tree.ReasonSync})
-		// What a jump has left to do needs no bucket, and how a revision does here no list of votes.
+		// What a jump has left to do needs no bucket, and how a revision does here no list of
+		// votes.
 		return ftl.Join(err, p.follow(ctx, tree.Mark{}, nil), p.takePart(ctx))
 	}
 	if !opts.Cron {

@@ -32,7 +32,8 @@ func (s *syncing) keepManifest(manifest catalog.Manifest) {
 
 func (p kept) removeManifest(r revision.Revision) { p.Files.Remove(p.manifestPath(r)) }
 
-// Describe adds to a list what the manifests say that this host has kept. An older ftl has kept none.
+// Describe adds to a list what the manifests say that this host has kept. An older ftl has kept
+// none.
 func (h *Host) Describe(listed []catalog.Listed) {
 	for i := range listed {
 		p := h.open(listed[i].Package)
@@ -53,8 +54,8 @@ func (p kept) keptManifest(r revision.Revision) (catalog.Manifest, bool) {
 	return manifest, err == nil && manifest.Revision == r
 }
 
-// Tree returns what a revision consists of: by the index that this host has kept, else by that in the
-// bucket, if there is one. The errors are those of a catalog's Tree.
+// Tree returns what a revision consists of: by the index that this host has kept, else by that in
+// the bucket, if there is one. The errors are those of a catalog's Tree.
 func (h *Host) Tree(ctx context.Context, r revision.Revision) (catalog.Tree, error) {
 	p := h.open(r.Package())
 	defer p.Close()

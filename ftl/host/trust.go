@@ -13,13 +13,15 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// A host that trusts some keys runs nothing else: what a blessing names is fetched once the blessing was verified, and made
-// ready once its manifest was. The catalog verifies; the host keeps how far it has come, so that nothing older comes back,
-// and what it has verified, so that nothing else is jumped to.
+// A host that trusts some keys runs nothing else: what a blessing names is fetched once the
+// blessing was verified, and made ready once its manifest was. The catalog verifies; the host keeps
+// how far it has come, so that nothing older comes back, and what it has verified, so that nothing
+// else is jumped to.
 
 // Trust is whom a host trusts.
 type Trust struct {
-	// List are the keys. Nil: signatures are not looked at, which a package that was once verified refuses, unless Ended.
+	// List are the keys. Nil: signatures are not looked at, which a package that was once verified
+	// refuses, unless Ended.
 	List  *catalog.Trust
 	Ended bool          // somebody has said that signatures are not to be looked at any more
 	Sum   string        // changes with the list
@@ -116,7 +118,8 @@ func inDays(age time.Duration) string {
 	return fmt.Sprintf("%d days", age/(24*time.Hour))
 }
 
-// accept makes sure that the newest entry of a marker is one to follow, and notes that before anything is done about it.
+// accept makes sure that the newest entry of a marker is one to follow, and notes that before
+// anything is done about it.
 func (p *pkg) accept(ctx context.Context, st *tree.State, marker catalog.Marker) error {
 	entry, blessed := marker.Newest()
 	if p.host.Trust.List == nil {
@@ -197,7 +200,8 @@ func (p *pkg) tellDistrust(ctx context.Context, cause error) error {
 	return ftl.Join(&told, p.update(ctx, p.host.lockWait(), func(st *tree.State) { st.Distrusted = distrust.Of }))
 }
 
-// tellUnfetched tells once that the manifest of a revision does not count. It is looked at again after a while.
+// tellUnfetched tells once that the manifest of a revision does not count. It is looked at again
+// after a while.
 func (s *syncing) tellUnfetched(ctx context.Context, r revision.Revision, cause error) error {
 	s.unfetchable = cause
 	st, err := s.ReadState()
@@ -223,8 +227,8 @@ func (p *pkg) forgetTrust(ctx context.Context, st *tree.State) error {
 	return p.update(ctx, p.host.lockWait(), forget)
 }
 
-// prepareJump takes what was not verified for not ready, before a person's jump, and refuses to go back to that unless the
-// person wants it.
+// prepareJump takes what was not verified for not ready, before a person's jump, and refuses to go
+// back to that unless the person wants it.
 func (p *pkg) prepareJump(st *tree.State, cur tree.Links, asked request) error {
 	st.SetApart(p.host.trusting(), cur)
 	if asked.Unverified {
@@ -254,7 +258,8 @@ func (l *locked) checkStart(r revision.Revision) error {
 		"%s was not verified when it came here, so nothing of it is started", r)
 }
 
-// verification says whether what is here and what is blessed were verified; "" where nobody has signed anything.
+// verification says whether what is here and what is blessed were verified; "" where nobody has
+// signed anything.
 func (f facts) verification() ftl.Trust {
 	_, currentReady := f.state.Ready[f.links.Current]
 	switch {

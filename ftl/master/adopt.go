@@ -18,12 +18,13 @@ import (
 	"github.com/rhettg/ftl/store"
 )
 
-// An ftl of 2014 kept archives without manifests, and in the place of a marker two objects that name
-// the active and the previous revision. The archives' bytes and names are fine as they are.
+// An ftl of 2014 kept archives without manifests, and in the place of a marker two objects that
+// name the active and the previous revision. The archives' bytes and names are fine as they are.
 
-// Adopt makes revisions of the archives that an ftl of 2014 has spooled, and a marker of what it says
-// is active and was active before. Its own objects stay, for hosts that still have it. What is adopted
-// already is left alone. An archive that can't be a revision is told, and stops none of the others.
+// Adopt makes revisions of the archives that an ftl of 2014 has spooled, and a marker of what it
+// says is active and was active before. Its own objects stay, for hosts that still have it. What is
+// adopted already is left alone. An archive that can't be a revision is told, and stops none of the
+// others.
 func (m *Master) Adopt(ctx context.Context, pkg revision.Package) error {
 	marker, err := m.prepare(ctx, pkg)
 	if err != nil {
@@ -57,7 +58,8 @@ func (m *Master) Adopt(ctx context.Context, pkg revision.Package) error {
 	return ftl.Join(errs...)
 }
 
-// adoptArchive writes the manifest of an archive. What this ftl has spooled and not finished is none.
+// adoptArchive writes the manifest of an archive. What this ftl has spooled and not finished is
+// none.
 func (m *Master) adoptArchive(ctx context.Context, object catalog.Archive) error {
 	known, err := m.Bucket.Stat(ctx, object.Key)
 	if err != nil || known.Metadata[catalog.MetadataOp] != "" {

@@ -27,13 +27,13 @@ type JumpOptions struct {
 	// it; where the active entry has none, it is blessed again. 0 is none.
 	Above int64
 
-	// Params are what hooks are told. To bless the active revision with others is to bless it again; nil
-	// are those that it has.
+	// Params are what hooks are told. To bless the active revision with others is to bless it
+	// again; nil are those that it has.
 	Params catalog.Params
 
 	Rollout *rollout.Options // in which waves; nil is all hosts at once
-	// Usual is set where the waves are those of every blessing, and nobody has asked for them now. Then they don't replace a
-	// rollout that is not over.
+	// Usual is set where the waves are those of every blessing, and nobody has asked for them now.
+	// Then they don't replace a rollout that is not over.
 	Usual bool
 	Now   bool                // also where a rollout is not over
 	Fleet Fleet               // what the hosts have reported, if anything
@@ -81,8 +81,8 @@ func (m *Master) JumpBack(ctx context.Context, pkg revision.Package, note string
 	return m.jumpBack(ctx, pkg, note, func(catalog.Entry) bool { return true })
 }
 
-// JumpBackFrom is JumpBack as long as the entry with this serial is the newest one. Where somebody has blessed since, it is
-// an error of kind ftl.Refused.
+// JumpBackFrom is JumpBack as long as the entry with this serial is the newest one. Where somebody
+// has blessed since, it is an error of kind ftl.Refused.
 func (m *Master) JumpBackFrom(ctx context.Context, pkg revision.Package, serial int64, note string) error {
 	return m.jumpBack(ctx, pkg, note, func(newest catalog.Entry) bool { return newest.Serial == serial })
 }
@@ -108,8 +108,8 @@ func (m *Master) jumpBack(ctx context.Context, pkg revision.Package, note string
 
 // bless writes the marker with one more entry, if it still is the marker that was read and the
 // revision exists, before and after. For the active revision it does so only if it is wanted again.
-// The entry's serial is the least that will do; its digest, where it has one, what the manifest has to
-// be.
+// The entry's serial is the least that will do; its digest, where it has one, what the manifest has
+// to be.
 func (m *Master) bless(ctx context.Context, marker catalog.Marker, entry catalog.Entry, again bool) error {
 	task := m.begin(ftl.Event{Package: marker.Package, Revision: entry.Revision, Step: ftl.Bless})
 	active, blessed := marker.Active()

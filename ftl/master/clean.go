@@ -12,8 +12,8 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// leftoverAge is how old an archive without manifest has to be before it counts as left over: a slow
-// upload may still be at work.
+// leftoverAge is how old an archive without manifest has to be before it counts as left over: a
+// slow upload may still be at work.
 const leftoverAge = 24 * time.Hour
 
 // Clean purges all revisions of a package but the newest keep, the active, the previous one and the
@@ -63,8 +63,9 @@ func (m *Master) Clean(ctx context.Context, pkg revision.Package, keep int) erro
 // reportAge is how old the report of a host has to be before it counts as gone for good.
 const reportAge = 7 * 24 * time.Hour
 
-// cleanFleet removes the votes for older entries than the newest, and the reports of hosts that are gone. The votes for
-// the newest entry stay, however old: without them a rollout that was halted would go on.
+// cleanFleet removes the votes for older entries than the newest, and the reports of hosts that are
+// gone. The votes for the newest entry stay, however old: without them a rollout that was halted
+// would go on.
 func (m *Master) cleanFleet(ctx context.Context, pkg revision.Package, newest int64) error {
 	if m.DryRun {
 		return nil

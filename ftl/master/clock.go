@@ -14,8 +14,8 @@ const (
 	clockRefusal = 24 * time.Hour
 )
 
-// checkClock compares the clock here with the bucket's. A bucket that doesn't tell its time can't be
-// compared with.
+// checkClock compares the clock here with the bucket's. A bucket that doesn't tell its time can't
+// be compared with.
 func (m *Master) checkClock(bucket time.Time) error {
 	if bucket.IsZero() {
 		return nil

@@ -94,8 +94,8 @@ func (l *lint) about() (catalog.About, error) {
 	return about, nil
 }
 
-// complete writes what was found into a manifest, and warns of what a host will not do as the author
-// of the package may think.
+// complete writes what was found into a manifest, and warns of what a host will not do as the
+// author of the package may think.
 func (l *lint) complete(manifest *catalog.Manifest, warn func(format string, args ...any)) (err error) {
 	if manifest.Hooks, err = l.hooks(warn); err == nil {
 		manifest.About, err = l.about()

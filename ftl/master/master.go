@@ -21,8 +21,8 @@ import (
 type Master struct {
 	Bucket *catalog.Catalog
 	By     string // user@host, for the marker and the manifests
-	// Caller tells who the bucket's own accounts say that this is, "" where nobody can; nil: nobody does. What it says
-	// stands beside By. It is called more than once.
+	// Caller tells who the bucket's own accounts say that this is, "" where nobody can; nil: nobody
+	// does. What it says stands beside By. It is called more than once.
 	Caller func(context.Context) string
 	// Signing is how revisions and blessings are signed; nil is not at all.
 	Signing *catalog.Signing
@@ -31,8 +31,9 @@ type Master struct {
 	// as steps that are planned.
 	DryRun bool
 
-	// Confirm is shown each entry that is to be blessed, and the marker that it is added to; an error keeps it from being
-	// written. Halt shows the entry whose rollout it halts. A dry run asks, too. Nil: nobody has to confirm.
+	// Confirm is shown each entry that is to be blessed, and the marker that it is added to; an
+	// error keeps it from being written. Halt shows the entry whose rollout it halts. A dry run
+	// asks, too. Nil: nobody has to confirm.
 	Confirm func(catalog.Marker, catalog.Entry) error
 
 	Report func(ftl.Event)                  // nil: nobody listens
@@ -101,8 +102,8 @@ func (m *Master) report(event ftl.Event) {
 	}
 }
 
-// A task is a step of the master's: a dry run tells of it once, as planned, and otherwise it is told of
-// when it begins and when it has ended.
+// A task is a step of the master's: a dry run tells of it once, as planned, and otherwise it is
+// told of when it begins and when it has ended.
 type task struct {
 	m     *Master
 	event ftl.Event

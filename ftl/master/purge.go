@@ -78,8 +78,8 @@ func isDamaged(err error) bool {
 	return ok && failure.Kind == ftl.Refused && !newer
 }
 
-// purgeDamaged removes a revision whose manifest can't be read, so that nobody can bless it and what
-// belongs to it is known by name only.
+// purgeDamaged removes a revision whose manifest can't be read, so that nobody can bless it and
+// what belongs to it is known by name only.
 func (m *Master) purgeDamaged(ctx context.Context, r revision.Revision) error {
 	contents, err := m.Bucket.Contents(ctx, r.Package())
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// Retire takes a package out of the bucket. First an entry of the marker says so, and that stays: by
-// it a host knows that the package is gone on purpose, and keeps what it has. Then the revisions go.
-// To retire a package again removes what an interrupted one has left.
+// Retire takes a package out of the bucket. First an entry of the marker says so, and that stays:
+// by it a host knows that the package is gone on purpose, and keeps what it has. Then the revisions
+// go. To retire a package again removes what an interrupted one has left.
 func (m *Master) Retire(ctx context.Context, pkg revision.Package, note string) error {
 	if len(note) > catalog.MaxNote {
 		return longNote(note)
@@ -67,8 +67,8 @@ func (m *Master) writeRetired(ctx context.Context, marker catalog.Marker, entry 
 	return m.writeMarker(ctx, marker, &entry)
 }
 
-// purgeAll removes every revision of a package that is retired, and stops where somebody blesses one
-// meanwhile.
+// purgeAll removes every revision of a package that is retired, and stops where somebody blesses
+// one meanwhile.
 func (m *Master) purgeAll(ctx context.Context, pkg revision.Package) error {
 	contents, err := m.Bucket.Contents(ctx, pkg)
 	if err != nil {

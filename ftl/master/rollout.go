@@ -18,10 +18,12 @@ type Fleet struct {
 	OK, Bad int              // how many of them run the newest entry well, or said that it failed
 }
 
-// settledAge is how old an entry without waves is when it counts as settled, unless hosts say that it failed.
+// settledAge is how old an entry without waves is when it counts as settled, unless hosts say that
+// it failed.
 const settledAge = 24 * time.Hour
 
-// Settled reports whether the newest entry of a marker has proven itself, so that it may be what the fleet goes back to.
+// Settled reports whether the newest entry of a marker has proven itself, so that it may be what
+// the fleet goes back to.
 func (m *Master) Settled(ctx context.Context, marker catalog.Marker, fleet Fleet) (bool, error) {
 	active, ok := marker.Active()
 	if !ok {
@@ -59,8 +61,8 @@ func (m *Master) date(marker catalog.Marker) time.Time {
 	return marker.Date
 }
 
-// setBase notes what hosts stay on until a new entry has settled: what is active, if that has, and otherwise what that
-// one's own base was.
+// setBase notes what hosts stay on until a new entry has settled: what is active, if that has, and
+// otherwise what that one's own base was.
 func (m *Master) setBase(ctx context.Context, entry *catalog.Entry, marker catalog.Marker, fleet Fleet) error {
 	active, ok := marker.Active()
 	if !ok {
@@ -83,8 +85,8 @@ func (m *Master) setBase(ctx context.Context, entry *catalog.Entry, marker catal
 	return err
 }
 
-// hasBase reports whether the bucket has the base of an entry. Where the entry before has no waves, it may have been
-// purged.
+// hasBase reports whether the bucket has the base of an entry. Where the entry before has no waves,
+// it may have been purged.
 func (m *Master) hasBase(ctx context.Context, entry catalog.Entry) (bool, error) {
 	if entry.Base == (revision.Revision{}) {
 		return false, nil
@@ -96,7 +98,8 @@ func (m *Master) hasBase(ctx context.Context, entry catalog.Entry) (bool, error)
 	return err == nil, err
 }
 
-// refuseUnsettled refuses a blessing that would break into a rollout which is going on, unless it says how to go on.
+// refuseUnsettled refuses a blessing that would break into a rollout which is going on, unless it
+// says how to go on.
 func (m *Master) refuseUnsettled(ctx context.Context, marker catalog.Marker, r revision.Revision, opts JumpOptions) error {
 	active, ok := marker.Active()
 	same := active.Revision == r
@@ -117,7 +120,8 @@ func (m *Master) refuseUnsettled(ctx context.Context, marker catalog.Marker, r r
 		"the rollout of %s is not over", active.Revision)
 }
 
-// Halt stops the rollout of a package. It writes no entry, so it needs no right to bless, and no key; it can only stop.
+// Halt stops the rollout of a package. It writes no entry, so it needs no right to bless, and no
+// key; it can only stop.
 func (m *Master) Halt(ctx context.Context, pkg revision.Package) error {
 	marker, active, err := m.rolling(ctx, pkg)
 	if err != nil {
@@ -152,8 +156,8 @@ func (m *Master) halt(ctx context.Context, marker catalog.Marker, active catalog
 	return nil
 }
 
-// Release frees the slots that a host holds for changing a package, and returns how many there were. It is for a host that
-// will not give them back itself.
+// Release frees the slots that a host holds for changing a package, and returns how many there
+// were. It is for a host that will not give them back itself.
 func (m *Master) Release(ctx context.Context, pkg revision.Package, node catalog.Node) (int, error) {
 	_, active, err := m.rolling(ctx, pkg)
 	if err != nil {
@@ -277,8 +281,8 @@ func (m *Master) planRollout(entry *catalog.Entry, marker catalog.Marker, opts J
 	return nil
 }
 
-// wayBack returns the entry by which the master goes back. From a rollout that is not settled that is to its base: what was
-// active before it may never have proven itself.
+// wayBack returns the entry by which the master goes back. From a rollout that is not settled that
+// is to its base: what was active before it may never have proven itself.
 func (m *Master) wayBack(ctx context.Context, marker catalog.Marker) (catalog.Entry, error) {
 	active, _ := marker.Active()
 	previous, ok := marker.Previous()
@@ -328,7 +332,8 @@ func (m *Master) hasWayBack(ctx context.Context, marker catalog.Marker, ok bool,
 		"%s of %s was blessed yet, so there is no previous revision", blessed, marker.Package)
 }
 
-// touch tells hosts that something has changed. That it could not is a warning, as hosts look once an hour anyway.
+// touch tells hosts that something has changed. That it could not is a warning, as hosts look once
+// an hour anyway.
 func (m *Master) touch(ctx context.Context) {
 	if err := m.Bucket.Touch(ctx); err != nil {
 		m.warn("hosts that look only at what has changed see this within an hour: %v", err)

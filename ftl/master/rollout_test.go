@@ -23,8 +23,8 @@ func fleetOf(n int) Fleet {
 	return fleet
 }
 
-// stage is a bucket with revisions, of which the first was blessed for all hosts and settled, and the second is rolled
-// out to 40.
+// stage is a bucket with revisions, of which the first was blessed for all hosts and settled, and
+// the second is rolled out to 40.
 type stage struct {
 	*Master
 	bucket    store.Bucket
@@ -98,7 +98,8 @@ func TestRolloutHasABase(t *testing.T) {
 	}
 }
 
-// What has proven itself stays so, however often it is blessed again before hosts have said so anew.
+// What has proven itself stays so, however often it is blessed again before hosts have said so
+// anew.
 func TestBaseStaysWhereItIsBlessedAgain(t *testing.T) {
 	bucket := openBucket(t)
 	m := newMaster(t, bucket)

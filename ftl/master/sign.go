@@ -25,7 +25,8 @@ type SignOptions struct {
 	Confirm func(ctx context.Context, manifest catalog.Manifest) error
 }
 
-// Sign signs a revision that is in the bucket, once all of its archive was compared with its manifest.
+// Sign signs a revision that is in the bucket, once all of its archive was compared with its
+// manifest.
 func (m *Master) Sign(ctx context.Context, r revision.Revision, opts SignOptions) error {
 	task := m.begin(ftl.Event{Package: r.Package(), Revision: r, Step: ftl.Sign})
 	err := m.sign(ctx, r, opts)
@@ -37,7 +38,8 @@ func (m *Master) sign(ctx context.Context, r revision.Revision, opts SignOptions
 	if err := m.Bucket.CheckConditions(ctx); err != nil {
 		return err
 	}
-	// The object is looked at first: if it is replaced meanwhile, what was read is not what is written in its place.
+	// The object is looked at first: if it is replaced meanwhile, what was read is not what is
+	// written in its place.
 	before, err := m.Bucket.Stat(ctx, catalog.ManifestKey(r))
 	if errors.Is(err, fs.ErrNotExist) {
 		return ftl.Errorf(ftl.NotFound, "see what there is: ftl list --master "+r.Package().String(), "the bucket has no revision %s", r)
@@ -89,7 +91,8 @@ func (m *Master) signed(r revision.Revision, text []byte) ([]byte, error) {
 	return text, err
 }
 
-// checkContent makes sure that the bucket has what a manifest says, and that it is what a local file has.
+// checkContent makes sure that the bucket has what a manifest says, and that it is what a local
+// file has.
 func (m *Master) checkContent(ctx context.Context, manifest catalog.Manifest, local string) error {
 	unverified := catalog.Catalog{Bucket: m.Bucket.Bucket}
 	_, seekable, err := unverified.Seekable(ctx, manifest.Revision, tempFile) // which checks the index
@@ -154,8 +157,9 @@ func (m *Master) isSame(ctx context.Context, manifest catalog.Manifest, local st
 	return [sha256.Size]byte(hash.Sum(nil)) == manifest.SHA256, err
 }
 
-// Renew signs what a package's marker says again, so that it neither expires nor grows old: a host that is done with the
-// entry is done with its renewal. It lasts as long as the entry before did, or as long as lasts says where that is not 0.
+// Renew signs what a package's marker says again, so that it neither expires nor grows old: a host
+// that is done with the entry is done with its renewal. It lasts as long as the entry before did,
+// or as long as lasts says where that is not 0.
 func (m *Master) Renew(ctx context.Context, pkg revision.Package, lasts time.Duration) error {
 	task := m.begin(ftl.Event{Package: pkg, Step: ftl.Renew})
 	r, err := m.renew(ctx, pkg, lasts)

@@ -283,8 +283,8 @@ func (u *upload) makeSeekable(ctx context.Context, r io.Reader, form archive.For
 	return u.finish(hash.Sum(nil))
 }
 
-// manifestObject returns the manifest as an object, which the caller closes, and its digest. The top is
-// what stands above the index.
+// manifestObject returns the manifest as an object, which the caller closes, and its digest. The
+// top is what stands above the index.
 func (u *upload) manifestObject(top []byte) (object *spill.Buffer, sum [sha256.Size]byte, err error) {
 	object = spill.New(tempFile)
 	hash := sha256.New()

@@ -21,8 +21,8 @@ type Count struct {
 
 // WaveCount is what the votes say of a wave.
 //
-// A host that has joined an earlier wave, in the place of one that did not show up, helps there and in the wave of its own
-// place: otherwise that one could lack it for ever.
+// A host that has joined an earlier wave, in the place of one that did not show up, helps there and
+// in the wave of its own place: otherwise that one could lack it for ever.
 type WaveCount struct {
 	Opened    time.Time // zero while it is shut
 	Well      []Vote    // in the order of time
@@ -54,12 +54,13 @@ type Halt struct {
 	Operator bool // a person did
 	Wave     int  // in which, with those before it, too many hosts failed
 	Failures []Failure
-	// Certain is set when those who say that they failed are enough, without the hosts that were not heard from.
+	// Certain is set when those who say that they failed are enough, without the hosts that were
+	// not heard from.
 	Certain bool
 }
 
-// Count counts votes, which may be in any order and may hold several of a host, the newest of which counts. Votes that
-// are not of this plan's waves are left out.
+// Count counts votes, which may be in any order and may hold several of a host, the newest of which
+// counts. Votes that are not of this plan's waves are left out.
 func (p *Plan) Count(votes []Vote, now time.Time) *Count {
 	c := &Count{Plan: p, At: now, Waves: make([]WaveCount, len(p.Waves)), early: make(map[int][]time.Time)}
 	byWave, operator := p.newest(votes, now)
@@ -79,8 +80,8 @@ func (p *Plan) Count(votes []Vote, now time.Time) *Count {
 	return c
 }
 
-// newest returns the newest vote of each host by the wave that it names, in the order of time, and when a person halted
-// the rollout.
+// newest returns the newest vote of each host by the wave that it names, in the order of time, and
+// when a person halted the rollout.
 func (p *Plan) newest(votes []Vote, now time.Time) (byWave [][]Vote, operator time.Time) {
 	newest := make(map[string]Vote)
 	for _, v := range votes {
@@ -118,8 +119,8 @@ func LastWords(votes []Vote) map[string]Vote {
 	return last
 }
 
-// Complete reports whether every wave has as many hosts that are well as it needs, also where the waves end before they
-// have reached all hosts.
+// Complete reports whether every wave has as many hosts that are well as it needs, also where the
+// waves end before they have reached all hosts.
 func (c *Count) Complete() bool {
 	last := c.Plan.last()
 	return !c.next(last).IsZero()
@@ -150,8 +151,8 @@ func (c *Count) Failures() []Failure {
 
 func inTime(a, b Vote) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Host, b.Host)) }
 
-// add counts a vote that names a wave. One of a host that had no place in the wave then helps nothing, and still counts
-// against the revision, in the wave where the host belongs.
+// add counts a vote that names a wave. One of a host that had no place in the wave then helps
+// nothing, and still counts against the revision, in the wave where the host belongs.
 func (c *Count) add(k int, v Vote) {
 	p := c.Plan
 	place := p.place(v.Host)
@@ -189,7 +190,8 @@ func (w *WaveCount) help(v Vote) {
 	}
 }
 
-// failure judges a vote. A host from which nothing was heard for too long failed, too: silence is not health.
+// failure judges a vote. A host from which nothing was heard for too long failed, too: silence is
+// not health.
 func (p *Plan) failure(wave int, v Vote, now time.Time) (Failure, bool) {
 	f := Failure{Vote: v, Since: v.At}
 	switch v.Kind {
@@ -218,8 +220,8 @@ func (c *Count) next(k int) time.Time {
 	return wave.Well[need-1].At
 }
 
-// halted finds the first moment at which too many hosts had failed. What happens after a rollout was settled does not
-// halt it any more.
+// halted finds the first moment at which too many hosts had failed. What happens after a rollout
+// was settled does not halt it any more.
 func (c *Count) halted(operator time.Time) *Halt {
 	var halt *Halt
 	if !operator.IsZero() && (c.Settled.IsZero() || operator.Before(c.Settled)) {

@@ -7,8 +7,8 @@ type Host struct {
 	Name string
 	Last bool // it wants to come last
 
-	// Joined is the wave, from 1, that the host counts itself to since it has begun, or since it was free to: what it
-	// has seen open stays open for it. 0 is none.
+	// Joined is the wave, from 1, that the host counts itself to since it has begun, or since it
+	// was free to: what it has seen open stays open for it. 0 is none.
 	Joined int
 	Runs   bool // it runs the revision already
 	Empty  bool // nothing is active on it
@@ -56,8 +56,8 @@ const (
 // haltedPoll is how often a host looks whether a halted rollout goes on.
 const haltedPoll = 5 * time.Minute
 
-// Decide says what a host may do. It is the same for every reader: the host itself, whoever explains it, and the
-// simulation.
+// Decide says what a host may do. It is the same for every reader: the host itself, whoever
+// explains it, and the simulation.
 func (c *Count) Decide(h Host) Decision {
 	p := c.Plan
 	d := Decision{Place: p.place(h.Name)}
@@ -112,7 +112,8 @@ func (c *Count) decideOpen(d Decision) Decision {
 	return d
 }
 
-// decideBroken lets hosts on which nothing works go before their wave opens, but not all of them at once.
+// decideBroken lets hosts on which nothing works go before their wave opens, but not all of them at
+// once.
 func (c *Count) decideBroken(d Decision) Decision {
 	limit := c.Plan.Waves[d.Own].Halt
 	lately := 0
@@ -129,7 +130,8 @@ func (c *Count) decideBroken(d Decision) Decision {
 	return d
 }
 
-// decideShut is about a host whose wave is not open. It may join an earlier one, whose own hosts don't show up.
+// decideShut is about a host whose wave is not open. It may join an earlier one, whose own hosts
+// don't show up.
 func (c *Count) decideShut(d Decision, reached bool) Decision {
 	p := c.Plan
 	open := 0
@@ -151,7 +153,8 @@ func (c *Count) decideShut(d Decision, reached bool) Decision {
 	return d
 }
 
-// earliest returns when the wave of a host may open, or the host may join the wave that is open: whichever comes first.
+// earliest returns when the wave of a host may open, or the host may join the wave that is open:
+// whichever comes first.
 func (c *Count) earliest(open int, d Decision) time.Time {
 	p := c.Plan
 	opens := c.Waves[open].Opened

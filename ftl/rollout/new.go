@@ -67,8 +67,8 @@ const (
 // ErrNobody says that no host has reported, so that there is nobody to count.
 var ErrNobody = errors.New("no host has reported")
 
-// ParseSteps reads waves such as "1,5%/30m,25%": numbers or parts of the hosts, that rise, each with a soak of its own if
-// it needs another.
+// ParseSteps reads waves such as "1,5%/30m,25%": numbers or parts of the hosts, that rise, each
+// with a soak of its own if it needs another.
 func ParseSteps(text string) ([]Step, error) {
 	var steps []Step
 	for word := range strings.SplitSeq(text, ",") {
@@ -104,7 +104,8 @@ func ParseAmount(text string) (Amount, error) {
 	return Amount{Count: count}, nil
 }
 
-// Of returns how many of n hosts an amount is: at least one, at most n, and none only for the zero value.
+// Of returns how many of n hosts an amount is: at least one, at most n, and none only for the zero
+// value.
 func (a Amount) Of(n int) int {
 	if a == (Amount{}) {
 		return 0
@@ -117,9 +118,10 @@ func (a Amount) Of(n int) int {
 	return min(max(count, 1), n)
 }
 
-// New computes the plan of a blessing for the members of a fleet. Without members it is [ErrNobody], unless the options
-// say over what time the hosts are to go: then time alone decides, as there is nobody to hear from. One member makes a
-// plan of one wave, which says nothing that an entry without a plan does not.
+// New computes the plan of a blessing for the members of a fleet. Without members it is
+// [ErrNobody], unless the options say over what time the hosts are to go: then time alone decides,
+// as there is nobody to hear from. One member makes a plan of one wave, which says nothing that an
+// entry without a plan does not.
 func New(r revision.Revision, opened time.Time, members []Member, opts Options) (*Plan, error) {
 	p := &Plan{Revision: r, Opened: opened, Size: len(members), Back: opts.Back, First: firsts(members, opts)}
 	if len(members) == 0 {
@@ -196,8 +198,8 @@ func (o Options) tolerate() float64 {
 	return DefaultTolerate
 }
 
-// need returns how many of the hosts of a wave have to be well. A large wave waits for four of five: to wait for more
-// takes longer, for no fewer hosts that run a bad revision.
+// need returns how many of the hosts of a wave have to be well. A large wave waits for four of
+// five: to wait for more takes longer, for no fewer hosts that run a bad revision.
 func need(size int, last bool) int {
 	n := size
 	switch {
@@ -243,8 +245,8 @@ func (p *Plan) setTimes(members []Member, opts Options) {
 	p.Patience = cmp.Or(opts.Patience, p.Patience)
 }
 
-// Tolerating returns the plan with so large a part of the hosts that may fail, where that is more than it tolerates
-// already.
+// Tolerating returns the plan with so large a part of the hosts that may fail, where that is more
+// than it tolerates already.
 func (p *Plan) Tolerating(part float64) *Plan {
 	changed := *p
 	changed.Waves = slices.Clone(p.Waves)
@@ -256,7 +258,8 @@ func (p *Plan) Tolerating(part float64) *Plan {
 	return &changed
 }
 
-// Advanced returns the plan without one of its waves, whose hosts belong to the next one then; nil where that is the last.
+// Advanced returns the plan without one of its waves, whose hosts belong to the next one then; nil
+// where that is the last.
 func (p *Plan) Advanced(wave int) *Plan {
 	if wave >= p.last() {
 		return nil

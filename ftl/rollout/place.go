@@ -13,15 +13,16 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// Place is where a host stands in the order of a rollout. It depends on the revision and the host alone: the same hosts
-// come first when a revision is tried again, and others for the next one.
+// Place is where a host stands in the order of a rollout. It depends on the revision and the host
+// alone: the same hosts come first when a revision is tried again, and others for the next one.
 type Place uint64
 
 // Last is the end of the order.
 const Last Place = math.MaxUint64
 
-// PlaceOf returns the place of a host in the rollouts of a revision: the first eight bytes, the most significant first,
-// of the SHA-256 of "ftl rollout", the package, the id and the host, with a zero byte between them.
+// PlaceOf returns the place of a host in the rollouts of a revision: the first eight bytes, the
+// most significant first, of the SHA-256 of "ftl rollout", the package, the id and the host, with a
+// zero byte between them.
 func PlaceOf(r revision.Revision, host string) Place {
 	text := make([]byte, 0, 128)
 	for i, word := range [...]string{"ftl rollout", r.Package().String(), r.String(), host} {
@@ -64,11 +65,12 @@ func (p *Plan) wave(place Place) (int, bool) {
 	return p.last(), false
 }
 
-// WaveOf returns the wave that a host belongs to by its place, from 0, and false where the waves end before it.
+// WaveOf returns the wave that a host belongs to by its place, from 0, and false where the waves
+// end before it.
 func (p *Plan) WaveOf(host string) (int, bool) { return p.wave(p.place(host)) }
 
-// turn returns when a host of this place may begin in a wave that opened at a time: the hosts of a wave are spread over
-// it in the order of their places.
+// turn returns when a host of this place may begin in a wave that opened at a time: the hosts of a
+// wave are spread over it in the order of their places.
 func (p *Plan) turn(wave int, place Place, opened time.Time) time.Time {
 	lower, upper := p.lower(wave), p.Waves[wave].To
 	if place <= lower || upper <= lower {
@@ -78,8 +80,9 @@ func (p *Plan) turn(wave int, place Place, opened time.Time) time.Time {
 	return opened.Add(time.Duration(part * float64(p.Waves[wave].Over)))
 }
 
-// widened returns the last place that may join a wave at a time, when hosts of its own don't show up: the longer it
-// waits, the more hosts may take their place. The last wave has nobody to be replaced by.
+// widened returns the last place that may join a wave at a time, when hosts of its own don't show
+// up: the longer it waits, the more hosts may take their place. The last wave has nobody to be
+// replaced by.
 func (p *Plan) widened(wave int, opened, at time.Time) Place {
 	w := p.Waves[wave]
 	if wave == p.last() || opened.IsZero() || p.Patience <= 0 {

@@ -1,11 +1,12 @@
 // Package rollout decides how a blessing spreads over a fleet, wave by wave.
 //
-// There is no server. A blessing holds a [Plan] in absolute numbers, each host writes votes beside it, and every reader
-// comes to the same conclusion by the same pure functions: [Plan.Count] says what the votes say, and [Count.Decide] what
-// one host may do. A host acts on that, people are shown it, and the simulation runs it with 10,000 hosts.
+// There is no server. A blessing holds a [Plan] in absolute numbers, each host writes votes beside
+// it, and every reader comes to the same conclusion by the same pure functions: [Plan.Count] says
+// what the votes say, and [Count.Decide] what one host may do. A host acts on that, people are
+// shown it, and the simulation runs it with 10,000 hosts.
 //
-// The principles, where a detail leaves a choice: silence is not health; what is unknown waits; to stop is always easier
-// than to go on.
+// The principles, where a detail leaves a choice: silence is not health; what is unknown waits; to
+// stop is always easier than to go on.
 //
 // All times are those of the bucket's clock. Nothing here reads a clock, a file or the network.
 package rollout
@@ -17,8 +18,9 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// Plan says how an entry of a marker spreads over the hosts. It is computed once, by whoever blesses, from the hosts that
-// have reported; nothing in it is computed anew later, so hosts that come and go don't move its numbers.
+// Plan says how an entry of a marker spreads over the hosts. It is computed once, by whoever
+// blesses, from the hosts that have reported; nothing in it is computed anew later, so hosts that
+// come and go don't move its numbers.
 type Plan struct {
 	Revision revision.Revision
 	Opened   time.Time // when the bucket got the entry
@@ -57,7 +59,8 @@ const (
 	Bad  Kind = "bad"  // it failed here
 )
 
-// kinds is every kind. Of two votes that a host wrote within the resolution of the bucket's clock, the later one counts.
+// kinds is every kind. Of two votes that a host wrote within the resolution of the bucket's clock,
+// the later one counts.
 var kinds = []Kind{Try, OK, Well, Out, Bad}
 
 // ParseKind returns the kind with this name, and false where there is none.

@@ -485,7 +485,8 @@ func TestMoreVotes(t *testing.T) {
 	}
 }
 
-// However many hosts lie, the next wave opens only when as many as it needs of those that are in the wave do.
+// However many hosts lie, the next wave opens only when as many as it needs of those that are in
+// the wave do.
 func TestLiarsOpenNothing(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 8))

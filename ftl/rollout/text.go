@@ -12,12 +12,14 @@ import (
 //
 //	1 n=40 w=0417c0…/1/1/1/10m w=*/40/24/1/10m/2m verdict=31m patience=15m first=web-1,web-2 limited at-once=2 lease=52m back
 //
-// The first word is the version. Each w is a wave: its last place, up to how many hosts, need, halt, soak and, if there
-// is one, over. A reader refuses what it does not know, as it would follow another plan than the one that is meant.
+// The first word is the version. Each w is a wave: its last place, up to how many hosts, need,
+// halt, soak and, if there is one, over. A reader refuses what it does not know, as it would follow
+// another plan than the one that is meant.
 
 const textVersion = "1"
 
-// String returns the plan in words, without the revision and the time it was opened, which the entry tells.
+// String returns the plan in words, without the revision and the time it was opened, which the
+// entry tells.
 func (p *Plan) String() string {
 	words := []string{textVersion, "n=" + strconv.Itoa(p.Size)}
 	for _, w := range p.Waves {

@@ -45,7 +45,8 @@ type button struct {
 	Command string
 }
 
-// may returns why the viewer can't do something with a package here, "" where nothing keeps him from it.
+// may returns why the viewer can't do something with a package here, "" where nothing keeps him
+// from it.
 func (v view) may(act Act, pkg revision.Package) string {
 	switch {
 	case v.readOnly != "":
@@ -104,8 +105,8 @@ type order struct {
 	Now      bool              `json:"now,omitempty"`   // also where a rollout is not over
 	Again    bool              `json:"again,omitempty"`
 
-	// What was confirmed: the serial of the marker's newest entry, the manifest that will be blessed, and the rest of the
-	// entry by its digest.
+	// What was confirmed: the serial of the marker's newest entry, the manifest that will be
+	// blessed, and the rest of the entry by its digest.
 	Serial   int64          `json:"serial"`
 	Manifest catalog.Digest `json:"manifest,omitzero"`
 	Confirm  string         `json:"confirm"`
@@ -139,8 +140,8 @@ func (o order) command() string {
 	return command(words...)
 }
 
-// command makes a line to type of words. Names of packages and revisions begin with a letter or a digit, so none is taken
-// for a flag.
+// command makes a line to type of words. Names of packages and revisions begin with a letter or a
+// digit, so none is taken for a flag.
 func command(words ...string) string {
 	quoted := []string{"ftl"}
 	for _, word := range words {
@@ -191,7 +192,8 @@ func (s *Server) perform(ctx context.Context, by string, o order) error {
 	return s.do(ctx, m, o)
 }
 
-// digest stands for all that is confirmed. When and by which command it is written is not known before.
+// digest stands for all that is confirmed. When and by which command it is written is not known
+// before.
 func (p proposal) digest() string {
 	e := p.Entry
 	plan := ""

@@ -19,7 +19,8 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// acting is a stage with three revisions, of which the second is rolled out to ten hosts, and a person who may do what a test says.
+// acting is a stage with three revisions, of which the second is rolled out to ten hosts, and a
+// person who may do what a test says.
 type acting struct {
 	stage
 	revisions []revision.Revision
@@ -165,7 +166,8 @@ func TestHaltByPage(t *testing.T) {
 	}
 }
 
-// Where the bucket has changed since the page was shown, nothing is written, and the new state is to be confirmed.
+// Where the bucket has changed since the page was shown, nothing is written, and the new state is
+// to be confirmed.
 func TestWhatIsConfirmedIsWritten(t *testing.T) {
 	a := startActing(t, Config{})
 	path := "/p/my_site/do/bless"

@@ -12,8 +12,9 @@ import (
 	"github.com/rhettg/ftl/ftl/fleet"
 )
 
-// The API tells as JSON what the pages show, under the same paths, in the types that the commands print with --json. Cookies
-// give no rights there. An error is a problem of RFC 9457. openapi.json has all of it.
+// The API tells as JSON what the pages show, under the same paths, in the types that the commands
+// print with --json. Cookies give no rights there. An error is a problem of RFC 9457. openapi.json
+// has all of it.
 
 // apiPrefix is before all paths of the API.
 const apiPrefix = "/api/v1"

@@ -49,7 +49,8 @@ type asked struct {
 	order
 }
 
-// asked reads which act somebody asks for, by the query or a form, and answers where that is none that he may do.
+// asked reads which act somebody asks for, by the query or a form, and answers where that is none
+// that he may do.
 func (s *Server) asked(w http.ResponseWriter, r *http.Request) (a asked, ok bool) {
 	person, known := s.who(w, r)
 	if !known {

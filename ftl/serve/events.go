@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// writeLimit is how long a viewer may take to read an event. Who is slower is dropped, and comes again.
+// writeLimit is how long a viewer may take to read an event. Who is slower is dropped, and comes
+// again.
 const writeLimit = 10 * time.Second
 
 // A patch is what has changed on a page. As JSON it is the data of an event.
@@ -23,8 +24,9 @@ type patch struct {
 	Fragments map[string]template.HTML `json:"fragments"` // that have changed
 }
 
-// events follows the bucket for one page, which the query names: its path as the browser has it, and the snapshot that it
-// shows. The first event has everything where that is not the latest snapshot, and each later one what has changed.
+// events follows the bucket for one page, which the query names: its path as the browser has it,
+// and the snapshot that it shows. The first event has everything where that is not the latest
+// snapshot, and each later one what has changed.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	person, known := s.who(w, r)
 	if !known {
@@ -177,7 +179,8 @@ type sharedPage struct {
 // maxShared is how many pages are kept; more are made anew for each viewer.
 const maxShared = 500
 
-// fragments returns a page as HTML. Viewers with different rights see different pages, so those who may act are left out.
+// fragments returns a page as HTML. Viewers with different rights see different pages, so those who
+// may act are left out.
 func (c *shared) fragments(s *Server, page pageFunc, v view, r *http.Request) (rendered, error) {
 	render := func() (rendered, error) {
 		p, err := page(v)

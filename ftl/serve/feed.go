@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A feed has the latest snapshot, and lets any number of viewers wait for the next one. Who is slow misses some, and gets
-// the latest.
+// A feed has the latest snapshot, and lets any number of viewers wait for the next one. Who is slow
+// misses some, and gets the latest.
 type feed struct {
 	mutex   sync.Mutex
 	latest  *Snapshot     // nil before the first one
@@ -53,7 +53,8 @@ func (f *feed) watched() bool {
 	return f.streams.Load() > 0 || time.Since(time.Unix(0, f.asked.Load())) < watchedFor
 }
 
-// watch notes that somebody asks for a page. Where nobody has for a while, the picture may be old, so it is read anew.
+// watch notes that somebody asks for a page. Where nobody has for a while, the picture may be old,
+// so it is read anew.
 func (f *feed) watch() {
 	if !f.watched() {
 		f.look()
@@ -61,7 +62,8 @@ func (f *feed) watch() {
 	f.asked.Store(time.Now().UnixNano())
 }
 
-// wait returns the latest snapshot, or the first one as soon as that is there; nil where it does not come in time.
+// wait returns the latest snapshot, or the first one as soon as that is there; nil where it does
+// not come in time.
 func (f *feed) wait(ctx context.Context, limit time.Duration) *Snapshot {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()

@@ -89,7 +89,8 @@ func entry(r revision.Revision, serial int64, before time.Duration) catalog.Entr
 	return catalog.Entry{Revision: r, Serial: serial, At: noon.Add(-before), By: "ops@build1", Kind: catalog.KindJump, Note: "fix login"}
 }
 
-// sample is a fleet of 13 hosts: a rollout of my_site that one host has halted, and api, which is well but for a silent host.
+// sample is a fleet of 13 hosts: a rollout of my_site that one host has halted, and api, which is
+// well but for a silent host.
 func sample(t *testing.T) *Snapshot {
 	t.Helper()
 	var hosts []fleet.Host

@@ -12,7 +12,8 @@ import (
 // maxBody is the longest body of a request.
 const maxBody = 64 << 10
 
-// policy lets a page load nothing but what this server has, and run nothing that stands in the page itself.
+// policy lets a page load nothing but what this server has, and run nothing that stands in the page
+// itself.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
@@ -77,8 +78,8 @@ func (s *Server) below(next http.Handler) http.Handler {
 	})
 }
 
-// guarded sets what holds for every answer, and refuses requests for another host than this one: a page of a name that is
-// made to lead here (DNS rebinding) has the rights of this page otherwise.
+// guarded sets what holds for every answer, and refuses requests for another host than this one: a
+// page of a name that is made to lead here (DNS rebinding) has the rights of this page otherwise.
 func (s *Server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
@@ -101,7 +102,8 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 // bodyLimit is how long a body may take to come.
 const bodyLimit = 20 * time.Second
 
-// A promptBody is one that has to come in time. The limit is that of the body alone: an answer may take longer.
+// A promptBody is one that has to come in time. The limit is that of the body alone: an answer may
+// take longer.
 type promptBody struct {
 	io.ReadCloser
 	control *http.ResponseController
@@ -121,7 +123,8 @@ func (b *promptBody) Read(into []byte) (int, error) {
 	return n, err
 }
 
-// isHere reports whether a host of a request is this server: a loopback address, or the one of its URL.
+// isHere reports whether a host of a request is this server: a loopback address, or the one of its
+// URL.
 func (s *Server) isHere(host string) bool {
 	if s.config.URL != nil && strings.EqualFold(host, s.config.URL.Host) {
 		return true

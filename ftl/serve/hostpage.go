@@ -12,7 +12,8 @@ import (
 
 type packageReport = catalog.PackageReport
 
-// hostPage tells of one host: its packages, the steps of the last change of each, and what holds each back.
+// hostPage tells of one host: its packages, the steps of the last change of each, and what holds
+// each back.
 func hostPage(v view) (page, error) {
 	name := v.path("host")
 	h, found := fleet.Find(v.Hosts, name)

@@ -41,8 +41,8 @@ func IsLocal(address string) bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
-// Listen begins to listen at host:port, or at the socket of unix:PATH, which its group may use. A socket that a server has
-// left behind is replaced, and one at which a server answers is not.
+// Listen begins to listen at host:port, or at the socket of unix:PATH, which its group may use. A
+// socket that a server has left behind is replaced, and one at which a server answers is not.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
 	var config net.ListenConfig
 	path, isSocket := strings.CutPrefix(address, "unix:")
@@ -79,8 +79,8 @@ type Certificate struct {
 	pair  *tls.Certificate
 }
 
-// Load reads the files where they are not those that were read, and keeps the pair that was where they make no sense: they
-// may be written just now. That is an error only the first time.
+// Load reads the files where they are not those that were read, and keeps the pair that was where
+// they make no sense: they may be written just now. That is an error only the first time.
 func (c *Certificate) Load() (*tls.Certificate, error) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
@@ -107,7 +107,8 @@ func (c *Certificate) Load() (*tls.Certificate, error) {
 	return c.pair, nil
 }
 
-// Serve answers requests, and reads the bucket, until the context ends. What goes on then has a few seconds to end.
+// Serve answers requests, and reads the bucket, until the context ends. What goes on then has a few
+// seconds to end.
 func (s *Server) Serve(ctx context.Context, listener net.Listener, certificate *Certificate) error {
 	server := &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: headerLimit, IdleTimeout: idleLimit, MaxHeaderBytes: maxHeader,

@@ -20,7 +20,8 @@ type door struct {
 	streams      streams
 }
 
-// who tells who sends a request: by a token, else by the proxy or a session, else nobody in particular.
+// who tells who sends a request: by a token, else by the proxy or a session, else nobody in
+// particular.
 func (d *door) who(r *http.Request) (Person, error) {
 	who, given, err := d.Bearer(r)
 	if !given {

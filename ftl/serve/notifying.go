@@ -21,7 +21,8 @@ func lookOf(s *Snapshot) notify.Look {
 	return l
 }
 
-// notify tells others of each snapshot until the context ends. Nothing depends on it, so what fails is only logged.
+// notify tells others of each snapshot until the context ends. Nothing depends on it, so what fails
+// is only logged.
 func (s *Server) notify(ctx context.Context) {
 	for {
 		snapshot, changed := s.feed.get()

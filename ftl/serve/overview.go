@@ -15,7 +15,8 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// overviewPage tells, in this order, what is wrong now, what is rolled out, what runs where, and what was blessed lately.
+// overviewPage tells, in this order, what is wrong now, what is rolled out, what runs where, and
+// what was blessed lately.
 func overviewPage(v view) (page, error) {
 	return page{Title: "Overview", Nav: "overview", Fragments: []fragment{
 		{ID: "now", Label: "What is wrong now", template: "now", Data: v.verdict()},
@@ -235,7 +236,8 @@ func (v view) sentence(r *Rollout) string {
 	return text
 }
 
-// opens returns when the next wave opens if all goes well on the hosts that are at work; zero where they are too few.
+// opens returns when the next wave opens if all goes well on the hosts that are at work; zero where
+// they are too few.
 func (r *Rollout) opens() time.Time {
 	open := r.Count.Done()
 	plan, wave := r.Count.Plan.Waves[open], r.Count.Waves[open]

@@ -199,8 +199,8 @@ func must(err error) {
 	}
 }
 
-// html makes the HTML of a fragment. Characters that can't be seen, such as those that turn the direction of text around,
-// are shown as such: much of what is shown was written by others.
+// html makes the HTML of a fragment. Characters that can't be seen, such as those that turn the
+// direction of text around, are shown as such: much of what is shown was written by others.
 func (r *renderer) html(f fragment) template.HTML {
 	var text bytes.Buffer
 	must(r.templates.ExecuteTemplate(&text, f.template, f.Data))

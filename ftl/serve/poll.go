@@ -20,8 +20,8 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// A poller reads the bucket, and of what it has read before only what has changed: reports by their ETags, everything that
-// commands write by the epoch. It is for one goroutine.
+// A poller reads the bucket, and of what it has read before only what has changed: reports by their
+// ETags, everything that commands write by the epoch. It is for one goroutine.
 type poller struct {
 	catalog *catalog.Catalog
 	fleet   fleet.Fleet
@@ -35,7 +35,8 @@ type poller struct {
 }
 
 const (
-	// fullLook is after what time packages are read although the epoch is the same: somebody may have written without ftl.
+	// fullLook is after what time packages are read although the epoch is the same: somebody may
+	// have written without ftl.
 	fullLook = 5 * time.Minute
 	// pastRollouts is of how many entries of a package that are over the votes are read.
 	pastRollouts = 5
@@ -144,7 +145,8 @@ func (p *poller) describe(ctx context.Context, packages map[revision.Package]*Pa
 	return nil
 }
 
-// readPackage reads the marker of a package. One that makes no sense is told, and keeps nobody from the other packages.
+// readPackage reads the marker of a package. One that makes no sense is told, and keeps nobody from
+// the other packages.
 func (p *poller) readPackage(ctx context.Context, name revision.Package, contents catalog.Contents) (*Package, error) {
 	pkg := &Package{Package: name, Marker: catalog.Marker{Package: name}}
 	marker, err := p.catalog.Marker(ctx, name)
@@ -180,8 +182,8 @@ func (p *poller) readPackage(ctx context.Context, name revision.Package, content
 	return pkg, nil
 }
 
-// count counts votes at a moment. Only the marker's newest entry says when the bucket got it; of an older one it is the
-// clock of whoever wrote it.
+// count counts votes at a moment. Only the marker's newest entry says when the bucket got it; of an
+// older one it is the clock of whoever wrote it.
 func (r *Rollout) count(votes []rollout.Vote, at time.Time) {
 	plan := *r.Entry.Rollout
 	if plan.Opened.IsZero() {
@@ -191,7 +193,8 @@ func (r *Rollout) count(votes []rollout.Vote, at time.Time) {
 	r.Votes, r.Count = votes, plan.Count(votes, at)
 }
 
-// withVotes returns the packages with the votes for their newest entries, and those that only hosts have, in order.
+// withVotes returns the packages with the votes for their newest entries, and those that only hosts
+// have, in order.
 func (p *poller) withVotes(ctx context.Context, hosts []fleet.Host, now time.Time) ([]*Package, error) {
 	all := maps.Clone(p.packages)
 	for _, h := range hosts {
@@ -229,8 +232,8 @@ func (p *poller) withVotes(ctx context.Context, hosts []fleet.Host, now time.Tim
 	return packages, group.Wait()
 }
 
-// changed reports, by one request, whether a command has changed the bucket since. A bucket of which that can't be told is
-// read when its time comes.
+// changed reports, by one request, whether a command has changed the bucket since. A bucket of
+// which that can't be told is read when its time comes.
 func (p *poller) changed(ctx context.Context) bool {
 	epoch, changed, err := p.catalog.Epoch(ctx, p.epoch)
 	return err == nil && changed && epoch.ETag != ""

@@ -14,7 +14,8 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// rolloutPage tells of one blessing: its waves and votes, who is missing, and how it went over time.
+// rolloutPage tells of one blessing: its waves and votes, who is missing, and how it went over
+// time.
 func rolloutPage(v view) (page, error) {
 	pkg, err := v.wanted()
 	if err != nil {

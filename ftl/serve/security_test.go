@@ -366,7 +366,8 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-// What markup would do where it gets through: make an element or an attribute, or leave a text, a comment or a URL.
+// What markup would do where it gets through: make an element or an attribute, or leave a text, a
+// comment or a URL.
 var markups = []string{
 	`<xss-probe>`, `"><xss-probe>`, `'><xss-probe>`, `</title><xss-probe>`, `</textarea></script></style><xss-probe>`, `--><xss-probe>`, `<![CDATA[<xss-probe>]]>`,
 	`" onxss="1`, `' onxss='1`, ` onxss=1 `, "\" \u00a0onxss=1", `javascript:xss`, `data:text/html,<xss-probe>`, `{{.}}<xss-probe>`, "\x00<xss-probe>", "\r\n\r\n<xss-probe>", "&lt;xss-probe&gt;",
@@ -419,14 +420,16 @@ func TestMarkupThatGetsThroughIsSeen(t *testing.T) {
 	}
 }
 
-// Every text that a host, a hook, a note or a blessing can bring, one after the other, has each kind of markup.
+// Every text that a host, a hook, a note or a blessing can bring, one after the other, has each
+// kind of markup.
 func TestMarkupInEachField(t *testing.T) {
 	pages := []string{"/", "/p/my_site", "/p/api", "/p/my_site/1795260001", "/h", "/log", "/h?state=failing"}
 	number := len(textsOf(sample(t)))
 	if number < 100 {
 		t.Fatalf("only %d texts were found", number)
 	}
-	// All fields have some markup in each round; each field has another one in each, and has had all of them in the end.
+	// All fields have some markup in each round; each field has another one in each, and has had
+	// all of them in the end.
 	for round, markup := range markups {
 		s := sample(t)
 		for i, put := range textsOf(s) {
@@ -456,7 +459,8 @@ func TestMarkupInEachField(t *testing.T) {
 	}
 }
 
-// textsOf returns setters of all texts below a value that others write: those of hosts, markers and manifests.
+// textsOf returns setters of all texts below a value that others write: those of hosts, markers and
+// manifests.
 func textsOf(s *Snapshot) (set []func(string)) {
 	seen := make(map[uintptr]bool)
 	var walk func(v reflect.Value)
@@ -534,7 +538,8 @@ func TestMarkupInStates(t *testing.T) {
 	}
 }
 
-// What a request brings is no markup either: a note that is to be confirmed, where to go after a login, an address.
+// What a request brings is no markup either: a note that is to be confirmed, where to go after a
+// login, an address.
 func TestMarkupOfRequests(t *testing.T) {
 	h := startGuarded(t, Config{}, access.Proxy{})
 	cookie := h.session(t, h.grant(t, access.Request{Kind: access.Token, Label: "boss", Role: access.Admin}))
@@ -591,7 +596,8 @@ func servingUntil(t *testing.T, config Config) (address string, s *Server, stop 
 	return listener.Addr().String(), s, stop
 }
 
-// exchange sends bytes as they are, and returns what is answered until the server closes the connection.
+// exchange sends bytes as they are, and returns what is answered until the server closes the
+// connection.
 func exchange(t *testing.T, address, text string) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -659,7 +665,8 @@ func TestOversized(t *testing.T) {
 	}
 }
 
-// Whoever sends a request byte by byte, or begins one and waits, is not waited for, and keeps nobody else waiting.
+// Whoever sends a request byte by byte, or begins one and waits, is not waited for, and keeps
+// nobody else waiting.
 func TestSlowRequests(t *testing.T) {
 	h := startGuarded(t, Config{}, access.Proxy{})
 	address, s := serving(t, Config{Guard: h.guard, Open: true})
@@ -697,7 +704,8 @@ func (c *counting) Get(ctx context.Context, key string, opts store.GetOptions) (
 	return c.Bucket.Get(ctx, key, opts)
 }
 
-// A thousand viewers cost the bucket what one does, all get what is new, and all end with the server.
+// A thousand viewers cost the bucket what one does, all get what is new, and all end with the
+// server.
 func TestThousandStreams(t *testing.T) {
 	const viewers = 1000
 	dir, err := store.Open(t.Context(), "file://"+t.TempDir(), store.Options{})

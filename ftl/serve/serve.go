@@ -1,9 +1,10 @@
-// Package serve shows a fleet in a browser, as far as the bucket tells of it, and does there what the commands do.
+// Package serve shows a fleet in a browser, as far as the bucket tells of it, and does there what
+// the commands do.
 //
-// One goroutine reads the bucket, for all viewers, and makes a [Snapshot] of it, which nobody changes. A page is a pure
-// function of a snapshot and a URL: it is a list of fragments, each of which is HTML under an id. A browser that runs
-// JavaScript follows a stream of the fragments that have changed; one that does not loads the page again. The same models
-// are what the API tells.
+// One goroutine reads the bucket, for all viewers, and makes a [Snapshot] of it, which nobody
+// changes. A page is a pure function of a snapshot and a URL: it is a list of fragments, each of
+// which is HTML under an id. A browser that runs JavaScript follows a stream of the fragments that
+// have changed; one that does not loads the page again. The same models are what the API tells.
 //
 // Serve only ever writes to the bucket, by the same code as the commands, and runs no hooks.
 package serve
@@ -33,26 +34,27 @@ type Config struct {
 	Version string   // of ftl
 	URL     *url.URL // where people reach it, with the path before all of its own; nil is http://localhost
 
-	// Guard knows who may do what; nil: nobody may act. Open lets whoever reaches the server look, and Output also at what
-	// hooks have printed.
+	// Guard knows who may do what; nil: nobody may act. Open lets whoever reaches the server look,
+	// and Output also at what hooks have printed.
 	Guard        *access.Guard
 	Open, Output bool
 	Proxy        access.Proxy // that is believed
 
-	// Who is for what knows better than the guard who sends a request. An error says why
-	// that is nobody; it ends with 401. Nil: as the guard says; without one, everybody may look, and nobody may act.
+	// Who is for what knows better than the guard who sends a request. An error says why that is
+	// nobody; it ends with 401. Nil: as the guard says; without one, everybody may look, and nobody
+	// may act.
 	Who func(*http.Request) (Person, error)
 	// Master returns who writes the bucket in the name of somebody; nil: nobody may act.
 	Master func(by string) *master.Master
 	// ReadOnly is why nobody may act here, for people; "" where those may whom Who lets.
 	ReadOnly string
-	// NoKey is why nothing can be blessed here, such as that hosts want signatures and there is no key; "" where it can. A
-	// rollout can be halted all the same.
+	// NoKey is why nothing can be blessed here, such as that hosts want signatures and there is no
+	// key; "" where it can. A rollout can be halted all the same.
 	NoKey string
 	Waves string // that the operator's blessings usually have, as --rollout has them
 
-	// Pages are handlers for browsers, such as a login, by their patterns without the path of URL. A form of another site does
-	// not reach them.
+	// Pages are handlers for browsers, such as a login, by their patterns without the path of URL.
+	// A form of another site does not reach them.
 	Pages map[string]http.Handler
 	// Machines are handlers for programs, such as a webhook. No cookie may give rights there.
 	Machines map[string]http.Handler
@@ -60,7 +62,8 @@ type Config struct {
 	Notifier *notify.Notifier // tells others what happens; nil: nobody is told
 
 	Log *slog.Logger // nil: none
-	// Ping is how often a stream says that it is alive; 0 is 10 seconds. Proxies cut what is silent for longer than 30.
+	// Ping is how often a stream says that it is alive; 0 is 10 seconds. Proxies cut what is silent
+	// for longer than 30.
 	Ping time.Duration
 }
 
@@ -123,7 +126,8 @@ func (s *Server) readOnly() string {
 	return s.config.ReadOnly
 }
 
-// Latest returns the latest snapshot, nil before the first one, and a channel that is closed when there is another one.
+// Latest returns the latest snapshot, nil before the first one, and a channel that is closed when
+// there is another one.
 func (s *Server) Latest() (*Snapshot, <-chan struct{}) { return s.feed.get() }
 
 // Look asks for the bucket to be read now, without waiting for it.
@@ -132,7 +136,8 @@ func (s *Server) Look() { s.feed.look() }
 // peek is how often it is looked, while somebody watches, whether a command has changed the bucket.
 const peek = 2 * time.Second
 
-// Run reads the bucket until the context ends. A failure to read it ends nothing: it is shown, and the next try comes.
+// Run reads the bucket until the context ends. A failure to read it ends nothing: it is shown, and
+// the next try comes.
 func (s *Server) Run(ctx context.Context) error {
 	p := newPoller(s.config.Bucket)
 	var failing time.Time
@@ -204,5 +209,6 @@ func (s *Server) pause(ctx context.Context, p *poller, snapshot *Snapshot) error
 	}
 }
 
-// EndStreams ends all streams, for a server that is to stop: they would never end by themselves. It is called once.
+// EndStreams ends all streams, for a server that is to stop: they would never end by themselves. It
+// is called once.
 func (s *Server) EndStreams() { close(s.done) }

@@ -328,7 +328,8 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// A page that shows the latest snapshot already is sent nothing; one that knows another is sent everything.
+// A page that shows the latest snapshot already is sent nothing; one that knows another is sent
+// everything.
 func TestStreamTakesUp(t *testing.T) {
 	r := start(t, Config{Ping: 20 * time.Millisecond})
 	r.report(t, "web-1", ftl.OK)

@@ -21,8 +21,8 @@ type Snapshot struct {
 	Packages []*Package // in the order of their names
 	marks    []mark     // of the hosts
 
-	// Failure is why the bucket could not be read since, and FailingSince since when, by this machine's clock. The rest is
-	// what it said before that.
+	// Failure is why the bucket could not be read since, and FailingSince since when, by this
+	// machine's clock. The rest is what it said before that.
 	Failure      string
 	FailingSince time.Time
 }

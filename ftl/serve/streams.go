@@ -2,8 +2,8 @@ package serve
 
 import "sync"
 
-// maxStreams is how many streams may be open with one token, or by one user. Whoever needs none may have any number: they
-// cost the bucket nothing.
+// maxStreams is how many streams may be open with one token, or by one user. Whoever needs none may
+// have any number: they cost the bucket nothing.
 const maxStreams = 16
 
 // streams counts the streams of each person who is known.

@@ -21,9 +21,9 @@ func Check(path string) error {
 	return r.at.Close()
 }
 
-// OpenDir opens the directory at path when nobody else could exchange it. Each directory on the way is
-// opened in the one before and checked as it is open, so what was checked is what is used. The errors
-// are those of Check.
+// OpenDir opens the directory at path when nobody else could exchange it. Each directory on the way
+// is opened in the one before and checked as it is open, so what was checked is what is used. The
+// errors are those of Check.
 func OpenDir(path string) (*os.File, error) {
 	r, err := resolve(path)
 	if err != nil {
@@ -143,8 +143,8 @@ func (e entry) check(parent bool) (target string, err error) {
 	return string(buf[:n]), nil
 }
 
-// checkList refuses an access control list by which others may write: the bits of the group are then
-// the most that the list allows, and those of a user that it names too.
+// checkList refuses an access control list by which others may write: the bits of the group are
+// then the most that the list allows, and those of a user that it names too.
 func (e entry) checkList(info fs.FileInfo) error {
 	if info.Mode().Perm()&0o020 == 0 {
 		return nil

@@ -53,7 +53,8 @@ func Check(path string) error {
 	return nil
 }
 
-// OpenDir opens the directory at path when nobody else could exchange it. The errors are those of Check.
+// OpenDir opens the directory at path when nobody else could exchange it. The errors are those of
+// Check.
 func OpenDir(path string) (*os.File, error) {
 	if err := Check(path); err != nil {
 		return nil, err

@@ -3,9 +3,9 @@
 //
 // Modes are half of the answer and owners are the other half: whoever owns a directory may change
 // its mode, and whoever may write to a directory may exchange what is in it. A path is safe if the
-// file and every directory from / to it belong to root or to the user who runs this, and nobody else
-// may write to them. A sticky directory of root's, such as /tmp, is safe as a parent, since others
-// can't rename what is in it.
+// file and every directory from / to it belong to root or to the user who runs this, and nobody
+// else may write to them. A sticky directory of root's, such as /tmp, is safe as a parent, since
+// others can't rename what is in it.
 package strictmodes
 
 import (
@@ -42,8 +42,8 @@ func parts(path string) []string {
 }
 
 // CheckInfo checks one file by what Stat or Lstat said of it. The path is for the message. A sticky
-// directory of root's is safe as a parent only. A symbolic link has no mode of its own. That a group
-// may write is safe where the group is root's, or the private one of a user other than root.
+// directory of root's is safe as a parent only. A symbolic link has no mode of its own. That a
+// group may write is safe where the group is root's, or the private one of a user other than root.
 func CheckInfo(path string, info fs.FileInfo, parent bool) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -94,8 +94,8 @@ func sudo(info fs.FileInfo) string {
 	return "sudo "
 }
 
-// isPrivate reports whether a group is that which a user has for himself, as many systems make one for
-// each. Root has none: what is root's has to be nobody else's.
+// isPrivate reports whether a group is that which a user has for himself, as many systems make one
+// for each. Root has none: what is root's has to be nobody else's.
 func isPrivate(gid uint32) bool {
 	if os.Geteuid() == 0 || int(gid) != os.Getegid() {
 		return false

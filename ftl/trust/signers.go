@@ -74,8 +74,8 @@ func (r *Refusal) Error() string {
 	return fmt.Sprintf("it was signed by %s, which is %s: %s", who, r.Why, r.Detail)
 }
 
-// Verify makes sure that a listed key has signed exactly this message for this namespace, and may do so now. The error is
-// a [*Refusal].
+// Verify makes sure that a listed key has signed exactly this message for this namespace, and may
+// do so now. The error is a [*Refusal].
 func (s Signers) Verify(namespace string, message []byte, sig Signature, now Clock) (Signer, error) {
 	refused := &Refusal{Fingerprint: sig.Fingerprint()}
 	if err := sig.made(message); err != nil {
@@ -103,7 +103,8 @@ func (s Signers) Verify(namespace string, message []byte, sig Signature, now Clo
 	return Signer{}, refused
 }
 
-// judge returns why a line does not allow its key to sign for a namespace now, and "" where it does.
+// judge returns why a line does not allow its key to sign for a namespace now, and "" where it
+// does.
 func (l line) judge(namespace string, now Clock) (Why, string) {
 	switch {
 	case !matchAny(l.namespaces, namespace):
@@ -130,8 +131,8 @@ func (s Signers) Listed(fingerprint, namespace string, now Clock) bool {
 	return false
 }
 
-// NextChange returns the first moment after now at which what Verify says of a signature may change by time alone, and
-// false where there is none.
+// NextChange returns the first moment after now at which what Verify says of a signature may change
+// by time alone, and false where there is none.
 func (s Signers) NextChange(now time.Time) (next time.Time, ok bool) {
 	for _, l := range s.lines {
 		for _, at := range []time.Time{l.after, l.before} {
@@ -143,9 +144,9 @@ func (s Signers) NextChange(now time.Time) (next time.Time, ok bool) {
 	return next, ok
 }
 
-// ParseSigners reads allowed signers: lines of principals, options, a key and a comment. Each line has to name its
-// namespaces, its times have to be in UTC, and options that are not known are refused. A list without a key is an error,
-// as nothing could ever be signed.
+// ParseSigners reads allowed signers: lines of principals, options, a key and a comment. Each line
+// has to name its namespaces, its times have to be in UTC, and options that are not known are
+// refused. A list without a key is an error, as nothing could ever be signed.
 func ParseSigners(text []byte) (Signers, error) {
 	var s Signers
 	number := 0
@@ -287,8 +288,8 @@ func setTime(to *time.Time, option, value string) error {
 	return fmt.Errorf("%s is %q; want a time in UTC such as 20270131Z or 202701311200Z", option, value)
 }
 
-// matchAny reports whether a text matches one of the patterns and none of those that begin with "!", as OpenSSH's
-// PATTERNS do.
+// matchAny reports whether a text matches one of the patterns and none of those that begin with
+// "!", as OpenSSH's PATTERNS do.
 func matchAny(patterns []string, text string) bool {
 	matched := false
 	for _, pattern := range patterns {

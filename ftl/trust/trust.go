@@ -1,10 +1,10 @@
-// Package trust signs and verifies with SSH keys, in the form that "ssh-keygen -Y" has: SSHSIG, as OpenSSH's
-// PROTOCOL.sshsig describes it. So people sign with the keys, agents and hardware tokens that they have, and verify by
-// hand with OpenSSH alone.
+// Package trust signs and verifies with SSH keys, in the form that "ssh-keygen -Y" has: SSHSIG, as
+// OpenSSH's PROTOCOL.sshsig describes it. So people sign with the keys, agents and hardware tokens
+// that they have, and verify by hand with OpenSSH alone.
 //
-// A signature is made for a namespace, so that one of a kind of statement can't pass for one of another kind. Who may sign
-// is a list in OpenSSH's ALLOWED SIGNERS format. [ParseSigners] takes less than OpenSSH does: where a line leaves anything
-// to a default, it is refused.
+// A signature is made for a namespace, so that one of a kind of statement can't pass for one of
+// another kind. Who may sign is a list in OpenSSH's ALLOWED SIGNERS format. [ParseSigners] takes
+// less than OpenSSH does: where a line leaves anything to a default, it is refused.
 //
 // The package knows SSH, and nothing of what is signed.
 package trust
@@ -35,8 +35,8 @@ type Signature struct {
 	signature ssh.Signature
 }
 
-// Fingerprint returns that of the key, such as SHA256:uNiVztksCsDhcc0u9e8BrWJCfM3n9.... Whether the key has signed
-// anything is not known before [Signers.Verify].
+// Fingerprint returns that of the key, such as SHA256:uNiVztksCsDhcc0u9e8BrWJCfM3n9.... Whether the
+// key has signed anything is not known before [Signers.Verify].
 func (s Signature) Fingerprint() string { return ssh.FingerprintSHA256(s.key) }
 
 // Namespace returns the namespace that the signature claims to be for.
@@ -66,7 +66,8 @@ type statement struct {
 	Digest    string
 }
 
-// ParseSignature reads a signature from its binary form. It refuses keys and algorithms that are too weak to rely on.
+// ParseSignature reads a signature from its binary form. It refuses keys and algorithms that are
+// too weak to rely on.
 func ParseSignature(blob []byte) (Signature, error) {
 	if len(blob) > MaxSignature {
 		return Signature{}, fmt.Errorf("the signature is longer than %d bytes", MaxSignature)
@@ -174,8 +175,8 @@ func (s Signature) made(message []byte) error {
 	return s.key.Verify(data, &s.signature) // which wants the touch of a FIDO key
 }
 
-// Armor returns the text form of a signature, as "ssh-keygen -Y sign" writes it: a block that begins and ends with a line
-// of its own.
+// Armor returns the text form of a signature, as "ssh-keygen -Y sign" writes it: a block that
+// begins and ends with a line of its own.
 func Armor(blob []byte) []byte {
 	var text bytes.Buffer
 	text.WriteString("-----BEGIN " + pemType + "-----\n")
@@ -188,8 +189,8 @@ func Armor(blob []byte) []byte {
 	return text.Bytes()
 }
 
-// Dearmor reads a signature from its text form, which has to be exactly as [Armor] writes it: no text around it, and no
-// other line ends or widths.
+// Dearmor reads a signature from its text form, which has to be exactly as [Armor] writes it: no
+// text around it, and no other line ends or widths.
 func Dearmor(text []byte) (Signature, error) {
 	if len(text) > MaxSignature {
 		return Signature{}, fmt.Errorf("the signature is longer than %d bytes", MaxSignature)

@@ -13,8 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// Identities returns the server for somebody new under each name, who may do with a bucket only what a policy of IAM says.
-// They are all there are for the bucket, beside its owner. A variable in a policy has no meaning.
+// Identities returns the server for somebody new under each name, who may do with a bucket only
+// what a policy of IAM says. They are all there are for the bucket, beside its owner. A variable in
+// a policy has no meaning.
 func (s Server) Identities(ctx context.Context, bucket string, policies map[string]string) (map[string]Server, error) {
 	p, err := chosen()
 	if err != nil {

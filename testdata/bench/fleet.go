@@ -19,7 +19,8 @@ import (
 	"github.com/rhettg/ftl/store"
 )
 
-// fleet asks how 10,000 hosts are, over a link, by somebody who has never asked before, and by somebody who has.
+// fleet asks how 10,000 hosts are, over a link, by somebody who has never asked before, and by
+// somebody who has.
 func (b *bench) fleet(ctx context.Context) ([]line, error) {
 	const hosts, prefix = 10_000, "fleet"
 	file := filepath.Join(b.dir, "app")
@@ -103,8 +104,8 @@ func (b *bench) report(ctx context.Context, prefix, name string, hosts int) erro
 	return group.Wait()
 }
 
-// staying lets ftl sync --every stay for a while with nothing to do. It syncs each second, ten times as often as it should
-// on a host, so that there is something to measure.
+// staying lets ftl sync --every stay for a while with nothing to do. It syncs each second, ten
+// times as often as it should on a host, so that there is something to measure.
 func (b *bench) staying(ctx context.Context) ([]line, error) {
 	const prefix, begins, stays = "staying", 5 * time.Second, 30 * time.Second
 	if err := b.subscribe(ctx, prefix, 1); err != nil {

@@ -264,8 +264,8 @@ func (b *bench) small(ctx context.Context, where string, at bucket, limit func(s
 	return lines, nil
 }
 
-// steady is a sync of the next revision by a host that keeps as many as it may have: an older one is to
-// go, and nothing of the host is new to it but what has changed.
+// steady is a sync of the next revision by a host that keeps as many as it may have: an older one
+// is to go, and nothing of the host is new to it but what has changed.
 func (b *bench) steady(ctx context.Context) (lines []line, err error) {
 	between := filepath.Join(b.dir, "between", "app") // so that the oldest is neither active nor previous
 	if err := os.MkdirAll(between, 0o755); err != nil {

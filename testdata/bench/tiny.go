@@ -30,8 +30,8 @@ const (
 	tinyChanged = 1000 // one of so many files differs between two revisions
 )
 
-// tinyTree goes through the life of a tree of so many files: three revisions, of which the second finds
-// one tree on the host, and the third two.
+// tinyTree goes through the life of a tree of so many files: three revisions, of which the second
+// finds one tree on the host, and the third two.
 func (b *bench) tinyTree(ctx context.Context, files int) (lines []line, err error) {
 	prefix := fmt.Sprintf("tiny%d", files)
 	dir, root := filepath.Join(b.dir, prefix, "app"), filepath.Join(b.dir, prefix+"-host")

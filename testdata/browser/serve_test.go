@@ -1,5 +1,5 @@
-// Package browser looks at ftl serve with a real browser, Debian's chromium. It is a module of its own, so that nothing of
-// what drives the browser is in the product's go.mod.
+// Package browser looks at ftl serve with a real browser, Debian's chromium. It is a module of its
+// own, so that nothing of what drives the browser is in the product's go.mod.
 //
 //	go test -C testdata/browser                         # everything
 //	go test -C testdata/browser -run Screenshots -shots DIRECTORY
@@ -185,8 +185,8 @@ func pages(t *testing.T, s *server) map[string]string {
 	}
 }
 
-// Every page, dark and light, large and small: all text can be read, nothing is cut off, everything has a name, and the
-// browser complains of nothing.
+// Every page, dark and light, large and small: all text can be read, nothing is cut off, everything
+// has a name, and the browser complains of nothing.
 func TestPages(t *testing.T) {
 	s := demo(t)
 	b := open(t)
@@ -279,8 +279,8 @@ func report(t *testing.T, dir, name, state string) {
 	}
 }
 
-// A server that is gone is seen: the page is dimmed and says since when; and it recovers by itself, whatever a proxy says
-// meanwhile.
+// A server that is gone is seen: the page is dimmed and says since when; and it recovers by itself,
+// whatever a proxy says meanwhile.
 func TestStaleAndBack(t *testing.T) {
 	dir := bucket(t, 3)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -383,7 +383,8 @@ func TestWithoutJavaScript(t *testing.T) {
 	}
 }
 
-// With the keyboard alone one comes to the content, to every page and to what is wrong, and sees where one is.
+// With the keyboard alone one comes to the content, to every page and to what is wrong, and sees
+// where one is.
 func TestKeyboard(t *testing.T) {
 	s := demo(t)
 	b := open(t)

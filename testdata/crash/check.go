@@ -57,7 +57,8 @@ func (h *host) atAnyTime(want *expectation) (f facts, found problems) {
 	return f, found
 }
 
-// checkFloor checks that what a host has followed it will never follow anything older than, however it ended.
+// checkFloor checks that what a host has followed it will never follow anything older than, however
+// it ended.
 func (h *host) checkFloor(found *problems, f facts) {
 	if h.signers == "" || f.state.Acted.Serial <= 0 && f.current == "" {
 		return

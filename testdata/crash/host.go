@@ -180,7 +180,8 @@ func isTemporary(path string) bool {
 	return inMeta || inReserve || inRoot
 }
 
-// isLeftover reports whether a path is of what can't be deleted, or of the note that ftl takes of it.
+// isLeftover reports whether a path is of what can't be deleted, or of the note that ftl takes of
+// it.
 func isLeftover(path string) bool {
 	below, inRevs := strings.CutPrefix(path, pkg+"/revs/")
 	if !inRevs {

@@ -37,7 +37,8 @@ func calm(seed uint64, hosts int, fate fate) scenario {
 	return sc
 }
 
-// All properties hold in scenarios at random; "go run ./testdata/fleet -random N" runs more of them.
+// All properties hold in scenarios at random; "go run ./testdata/fleet -random N" runs more of
+// them.
 func TestRandomScenarios(t *testing.T) {
 	const scenarios = 1000
 	for i := range 4 {
@@ -50,7 +51,8 @@ func TestRandomScenarios(t *testing.T) {
 	}
 }
 
-// P1: a bad revision reaches the waves that were open and those who took the place of others, and nobody else.
+// P1: a bad revision reaches the waves that were open and those who took the place of others, and
+// nobody else.
 func TestExposure(t *testing.T) {
 	for _, row := range []struct {
 		fate fate
@@ -74,8 +76,8 @@ func TestExposure(t *testing.T) {
 	}
 }
 
-// P2: who has seen that a rollout is halted does not begin. How many ran it at the halt is how many ever do, but for those
-// who were just under way.
+// P2: who has seen that a rollout is halted does not begin. How many ran it at the halt is how many
+// ever do, but for those who were just under way.
 func TestNobodyBeginsAfterAHalt(t *testing.T) {
 	for seed := range uint64(20) {
 		sc := usual(seed, 200, failsCheck)
@@ -151,7 +153,8 @@ func TestClocks(t *testing.T) {
 	}
 }
 
-// The simulation has to notice when a rule is broken: each of these breaks one. P7 and P9 are judged in all scenarios.
+// The simulation has to notice when a rule is broken: each of these breaks one. P7 and P9 are
+// judged in all scenarios.
 func TestBrokenRulesAreNoticed(t *testing.T) {
 	unhalted := func(c *rollout.Count) *rollout.Count {
 		changed := *c

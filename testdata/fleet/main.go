@@ -1,4 +1,5 @@
-// Command fleet simulates rollouts: the decision and the catalog that hosts use, over a bucket in memory, in virtual time.
+// Command fleet simulates rollouts: the decision and the catalog that hosts use, over a bucket in
+// memory, in virtual time.
 //
 //	go run ./testdata/fleet               the table of what a revision does to fleets of 2 to 10,000 hosts
 //	go run ./testdata/fleet -random N     N scenarios at random, of which the properties must hold

@@ -16,8 +16,8 @@ import (
 	"github.com/rhettg/ftl/store"
 )
 
-// memory is a bucket that keeps its objects in memory and goes by a clock that is not the world's. As in S3, the time of
-// an object has no fractions of a second.
+// memory is a bucket that keeps its objects in memory and goes by a clock that is not the world's.
+// As in S3, the time of an object has no fractions of a second.
 type memory struct {
 	now     func() time.Time
 	random  *rand.Rand

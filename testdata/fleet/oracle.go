@@ -11,8 +11,8 @@ import (
 	"github.com/rhettg/ftl/ftl/rollout"
 )
 
-// An oracle knows what hosts can't: how each of them really is. It judges what they do by that and by the numbers of the
-// plan, and shares no code with the decision that it judges.
+// An oracle knows what hosts can't: how each of them really is. It judges what they do by that and
+// by the numbers of the plan, and shares no code with the decision that it judges.
 type oracle struct {
 	size     int
 	waves    []rollout.Wave // as they were blessed
@@ -39,7 +39,8 @@ func (o *oracle) putIn(h *host) {
 	}
 }
 
-// mayJoin reports whether a host may take part in a wave before its own at a time, as others don't show up.
+// mayJoin reports whether a host may take part in a wave before its own at a time, as others don't
+// show up.
 func (o *oracle) mayJoin(h *host, wave int, now time.Time) bool {
 	if h.own <= wave {
 		return true
@@ -59,8 +60,8 @@ func (o *oracle) mayJoin(h *host, wave int, now time.Time) bool {
 // tooLarge is how many hosts are too many for judging each step by all of them.
 const tooLarge = 1000
 
-// judgeBegin is P1, P2, P6 and P8, at the moment in which a host begins: enough hosts of the wave before are really well,
-// and no more have failed than may.
+// judgeBegin is P1, P2, P6 and P8, at the moment in which a host begins: enough hosts of the wave
+// before are really well, and no more have failed than may.
 func (s *simulation) judgeBegin(h *host) {
 	if s.Hosts > tooLarge {
 		return
@@ -94,7 +95,8 @@ func (s *simulation) noteOpen() {
 	}
 }
 
-// reallyWell returns how many hosts of a wave are well. Who lies is believed for the wave of its own place or a later one.
+// reallyWell returns how many hosts of a wave are well. Who lies is believed for the wave of its
+// own place or a later one.
 func (s *simulation) reallyWell(wave int) (really int) {
 	for _, h := range s.hosts {
 		in := h.joined - 1
@@ -106,8 +108,8 @@ func (s *simulation) reallyWell(wave int) (really int) {
 	return really
 }
 
-// failedWave returns the first wave up to which as many hosts have failed as halt a rollout, long enough ago to be known,
-// and -1 where there is none.
+// failedWave returns the first wave up to which as many hosts have failed as halt a rollout, long
+// enough ago to be known, and -1 where there is none.
 func (s *simulation) failedWave(known time.Duration) int {
 	failed := make([]int, len(s.oracle.waves))
 	for _, h := range s.hosts {
@@ -156,8 +158,9 @@ func (s *simulation) note(c *rollout.Count) {
 	s.judgeExposure()
 }
 
-// judgeExposure is P1 once more, as a number: of the hosts that the waves were made for, those that ran the revision when
-// it was halted are not more than the open waves have, beside those that joined in the place of others.
+// judgeExposure is P1 once more, as a number: of the hosts that the waves were made for, those that
+// ran the revision when it was halted are not more than the open waves have, beside those that
+// joined in the place of others.
 func (s *simulation) judgeExposure() {
 	ran, upto := 0, s.oracle.waves[s.seen.Reached].Upto
 	for _, h := range s.hosts {
@@ -176,7 +179,8 @@ const (
 	afterwards = time.Hour        // how long the simulation goes on when the rollout is settled or halted
 )
 
-// observe is a person who looks, without a request. What that one is shown must explain what happens.
+// observe is a person who looks, without a request. What that one is shown must explain what
+// happens.
 func (s *simulation) observe() {
 	s.after(observed, s.observe)
 	failing, gets, lists, puts := s.bucket.failing, s.bucket.gets, s.bucket.lists, s.bucket.puts
@@ -218,8 +222,8 @@ func (s *simulation) judgeShown(c *rollout.Count, votes []rollout.Vote) {
 	}
 }
 
-// judgeMore is P7: one more ok or well never halts, and one more bad never opens a wave that was shut. No host says that
-// it is well twice.
+// judgeMore is P7: one more ok or well never halts, and one more bad never opens a wave that was
+// shut. No host says that it is well twice.
 func (s *simulation) judgeMore(c *rollout.Count, votes []rollout.Vote) {
 	h := s.hosts[s.random.IntN(len(s.hosts))]
 	if h.liar || h.verdict == rollout.Well {

@@ -48,7 +48,8 @@ func judge(sc scenario, got seen) (violations []string) {
 	if sc.Fate == good && calm && got.Halted != 0 {
 		violations = append(violations, "P6: a good revision was halted")
 	}
-	// What works nowhere is noticed where it dies before a wave has soaked, and somebody is left to miss it.
+	// What works nowhere is noticed where it dies before a wave has soaked, and somebody is left to
+	// miss it.
 	everywhere := sc.Part == 0 && sc.Newer == 0 && sc.Liars == 0
 	soaks := sc.Fate != killsLater || !strings.Contains(sc.Waves, "/3m") && sc.Clock == 0
 	if everywhere && soaks && (sc.Fate == failsCheck || sc.Fate == kills || sc.Fate == killsLater) {

@@ -18,9 +18,10 @@ import (
 	"github.com/rhettg/ftl/store"
 )
 
-// A simulation runs the decision that hosts make, over the bucket that they make it from, with a clock that jumps from
-// one event to the next. Reports, the plan, the marker, votes and the decision are the product's own. What a host does
-// with them is as package host does it; how long hooks take, and what becomes of the revision, is up to the scenario.
+// A simulation runs the decision that hosts make, over the bucket that they make it from, with a
+// clock that jumps from one event to the next. Reports, the plan, the marker, votes and the
+// decision are the product's own. What a host does with them is as package host does it; how long
+// hooks take, and what becomes of the revision, is up to the scenario.
 type simulation struct {
 	scenario
 	damage
@@ -212,7 +213,8 @@ func (s *simulation) must(err error) {
 	}
 }
 
-// bless makes the hosts, which report, and blesses the revision in waves that are computed from what they report.
+// bless makes the hosts, which report, and blesses the revision in waves that are computed from
+// what they report.
 func (s *simulation) bless() error {
 	for i := range s.Hosts {
 		h := s.newHost(fmt.Sprintf("web-%d", i))
@@ -322,8 +324,8 @@ func (s *simulation) churn() {
 	s.after(s.untilChurn(), s.churn)
 }
 
-// sync is one of a host, and plans the next one. It reads the epoch, and where the host is not at rest, the marker, the
-// revisions there are, and the votes.
+// sync is one of a host, and plans the next one. It reads the epoch, and where the host is not at
+// rest, the marker, the revisions there are, and the votes.
 func (s *simulation) sync(h *host) {
 	if h.dead {
 		return
@@ -387,8 +389,8 @@ func (s *simulation) run(h *host, r revision.Revision) {
 	}
 }
 
-// votesAt is the last listing of the votes, and what it comes to. Listing many of them takes a while, so a host goes by
-// what is some seconds old, as in life.
+// votesAt is the last listing of the votes, and what it comes to. Listing many of them takes a
+// while, so a host goes by what is some seconds old, as in life.
 type votesAt struct {
 	at      time.Time
 	pages   int
@@ -543,8 +545,8 @@ func (s *simulation) reject(h *host) {
 	h.rejected, h.current = true, base
 }
 
-// stayWell is what a host does at a sync that runs the revision: its check is asked until the rollout is settled, also
-// where the votes could not be listed.
+// stayWell is what a host does at a sync that runs the revision: its check is asked until the
+// rollout is settled, also where the votes could not be listed.
 func (s *simulation) stayWell(h *host) {
 	failed := h.met && s.Fate == failsLate && s.now.Sub(h.flipped) >= failedAfter && !s.noHealth
 	switch {

@@ -63,8 +63,8 @@ func (h *host) active(pkg string) string {
 }
 
 // snapshot describes all of the host that a failed command must leave as it was: the trees with
-// their times, the links and what is ready. Left out is what ftl keeps for itself, and what the next
-// fetch goes on with.
+// their times, the links and what is ready. Left out is what ftl keeps for itself, and what the
+// next fetch goes on with.
 func (h *host) snapshot() string {
 	h.Helper()
 	lines := h.tree(h.root, func(name string, d fs.DirEntry) bool {

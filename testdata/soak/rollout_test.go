@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// TestRolloutKilled kills a host at any moment of a rollout, again and again, and lets it begin anew. What it has said
-// and holds must come out right: its votes, its slot, its report, and what it remembers of the bucket.
+// TestRolloutKilled kills a host at any moment of a rollout, again and again, and lets it begin
+// anew. What it has said and holds must come out right: its votes, its slot, its report, and what
+// it remembers of the bucket.
 func TestRolloutKilled(t *testing.T) {
 	several(t, "SIGKILL in a rollout, and started again", 16*scale, 4, func(c *check, i int) {
 		r := newKilled(c)
@@ -139,7 +140,8 @@ func (r *killed) read(file string, to any) {
 	}
 }
 
-// hearsOfTheNext blesses once more: a host that was killed when it noted the epoch must not think that it has seen it all.
+// hearsOfTheNext blesses once more: a host that was killed when it noted the epoch must not think
+// that it has seen it all.
 func (r *killed) hearsOfTheNext() {
 	r.Helper()
 	for range 3 {

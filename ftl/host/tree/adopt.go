@@ -8,8 +8,8 @@ import (
 )
 
 // Adopt makes the state of a package that has none. The targets of the links are ready, so that an
-// upgraded or restored host keeps running. Nothing tells whether another tree is complete, unless the
-// FTL of 2014 made it.
+// upgraded or restored host keeps running. Nothing tells whether another tree is complete, unless
+// the FTL of 2014 made it.
 func (t *Tree) Adopt() (*State, error) {
 	st := &State{Format: StateFormat, Ready: make(map[revision.Revision]Ready)}
 	cur, err := t.Links()
@@ -43,8 +43,8 @@ func (t *Tree) isOf2014() bool {
 	return err == nil && filepath.IsAbs(target)
 }
 
-// isWholeOf2014 reports whether the FTL of 2014 has unpacked a revision. It unpacked an archive in the
-// revision's own directory, and deleted it when it was done.
+// isWholeOf2014 reports whether the FTL of 2014 has unpacked a revision. It unpacked an archive in
+// the revision's own directory, and deleted it when it was done.
 func (t *Tree) isWholeOf2014(r revision.Revision) bool {
 	entries, err := t.Files.ReadDir(t.RevisionDir(r))
 	if err != nil || len(entries) == 0 {

@@ -11,9 +11,9 @@ func IsOther(blessed, have catalog.Digest) bool {
 	return blessed != catalog.Digest{} && have != catalog.Digest{} && blessed != have
 }
 
-// DropOther takes the revisions that were made of another manifest than the one that was blessed for
-// not ready, so that they are fetched anew, and reports whether there was one. What runs, or a jump
-// is about, stays.
+// DropOther takes the revisions that were made of another manifest than the one that was blessed
+// for not ready, so that they are fetched anew, and reports whether there was one. What runs, or a
+// jump is about, stays.
 func (s *State) DropOther(marker catalog.Marker, cur Links) bool {
 	dropped := false
 	for r, how := range s.Ready {

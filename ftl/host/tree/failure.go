@@ -57,7 +57,8 @@ func (f Failures) Of(r revision.Revision, hook ftl.Step) *Failure {
 	return nil
 }
 
-// ForGood reports whether a revision failed before it became active in a way that says something of it.
+// ForGood reports whether a revision failed before it became active in a way that says something of
+// it.
 func (f Failures) ForGood(r revision.Revision) bool {
 	return slices.ContainsFunc(f, func(failure Failure) bool {
 		return failure.Revision == r && (failure.Hook == ftl.Fetch || failure.Count >= 2)

@@ -12,12 +12,13 @@ import (
 	"github.com/rhettg/ftl/ftl/catalog"
 )
 
-// Floor is how far a package has come with blessings that were verified: none below is followed again. It lies apart from
-// the state, so that it outlives one that is lost or set aside. Where it is, signatures are required from then on.
+// Floor is how far a package has come with blessings that were verified: none below is followed
+// again. It lies apart from the state, so that it outlives one that is lost or set aside. Where it
+// is, signatures are required from then on.
 type Floor struct {
 	Format int `json:"format"`
-	// Keys are by their fingerprints. Only those that are still trusted count, so that a key which was stolen and
-	// removed keeps nobody from going on.
+	// Keys are by their fingerprints. Only those that are still trusted count, so that a key which
+	// was stolen and removed keeps nobody from going on.
 	Keys map[string]Followed `json:"keys"`
 }
 
@@ -31,14 +32,15 @@ type Followed struct {
 const (
 	floorFormat = 1
 	maxFloor    = 1 << 20
-	// maxAhead is how far in the future a serial may be. As it is never lowered, one far ahead would let nothing follow.
+	// maxAhead is how far in the future a serial may be. As it is never lowered, one far ahead
+	// would let nothing follow.
 	maxAhead = 24 * time.Hour
 )
 
 func (t *Tree) floorPath() string { return filepath.Join(t.Meta(), "floor") }
 
-// ReadFloor returns the floor, which has no keys where nothing was verified yet. One that can't be read is an error:
-// nothing is followed without it.
+// ReadFloor returns the floor, which has no keys where nothing was verified yet. One that can't be
+// read is an error: nothing is followed without it.
 func (t *Tree) ReadFloor() (*Floor, error) {
 	floor := &Floor{Format: floorFormat}
 	text, err := t.Files.ReadFile(t.floorPath(), maxFloor)
@@ -84,7 +86,8 @@ var (
 	ErrEquivocation = errors.New("somebody has signed two blessings under one serial, and this host has seen the other one")
 )
 
-// Check refuses an entry that is older than the floor, or too new. The time is the earliest that it may be now.
+// Check refuses an entry that is older than the floor, or too new. The time is the earliest that it
+// may be now.
 func (f *Floor) Check(entry catalog.Entry, counts func(fingerprint string) bool, now time.Time) error {
 	highest := f.highest(counts)
 	switch {

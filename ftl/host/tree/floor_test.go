@@ -109,7 +109,8 @@ func TestFloorUnreadable(t *testing.T) {
 	}
 }
 
-// What a key has signed that counts no more stands in nobody's way; what one has signed that counts does.
+// What a key has signed that counts no more stands in nobody's way; what one has signed that counts
+// does.
 func TestFollowAfterAKeyIsRemoved(t *testing.T) {
 	floor := &Floor{Keys: map[string]Followed{"stolen": {Serial: 900}, "good": {Serial: 500}}}
 	for _, test := range []struct {

@@ -110,8 +110,8 @@ func (t Locks) busy(name LockName) error {
 	return ftl.Errorf(ftl.Busy, t.busyHint(name), "%s", who)
 }
 
-// busyHint says how to end a hook that another ftl is stuck in. Where there is nothing to go back to,
-// that is a jump to what is active, or to what the hook belongs to.
+// busyHint says how to end a hook that another ftl is stuck in. Where there is nothing to go back
+// to, that is a jump to what is active, or to what the hook belongs to.
 func (t Locks) busyHint(name LockName) string {
 	const hint = "wait for it; if it is stuck in a hook: ftl "
 	cur, err := t.Links()

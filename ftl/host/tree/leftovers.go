@@ -104,8 +104,8 @@ func ToldAtOnce(tree string, err error) error {
 // sync lock. The error is that of ctx.
 //
 // Of revisions that were removed and stay in their own places, those that needed reports are left
-// alone: they may have come back. So is what an interrupted fetch has left in the stage, for a week, of
-// revisions of which unfetched reports that they are not here.
+// alone: they may have come back. So is what an interrupted fetch has left in the stage, for a
+// week, of revisions of which unfetched reports that they are not here.
 func (t Leftovers) Sweep(ctx context.Context, needed, unfetched func(revision.Revision) bool) ([]Leftover, error) {
 	left, err := t.sweepPlaces(ctx, needed)
 	if err != nil {
@@ -183,8 +183,8 @@ func (t Leftovers) isAside(name string) bool {
 	return IsGone(name, func(id string) bool { _, err := t.Name.Revision(id); return err == nil })
 }
 
-// TellLeftovers writes down what stays, and returns it as errors. A sync from cron gets them at most
-// once a day.
+// TellLeftovers writes down what stays, and returns it as errors. A sync from cron gets them at
+// most once a day.
 func (t Leftovers) TellLeftovers(left []Leftover, cron bool) error {
 	last := t.ReadLeftovers()
 	if len(left) == 0 && len(last.Trees) == 0 {

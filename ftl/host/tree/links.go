@@ -70,8 +70,8 @@ func (t *Place) strayHint(err error) error {
 	return &ftl.Error{Hint: "to mend it: " + hint, Err: err}
 }
 
-// IsStray reports whether an error is that of something else in the place of a link, or of a link that
-// points to anything but a revision.
+// IsStray reports whether an error is that of something else in the place of a link, or of a link
+// that points to anything but a revision.
 func IsStray(err error) bool {
 	_, stray := errors.AsType[*strayLink](err)
 	return stray

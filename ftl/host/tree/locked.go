@@ -8,8 +8,9 @@ import (
 	"github.com/rhettg/ftl/ftl"
 )
 
-// Locked is a tree whose change lock is held, with the state as it was read under the lock. Whatever
-// writes the state or the links is a method of it: without the lock there is nothing to call.
+// Locked is a tree whose change lock is held, with the state as it was read under the lock.
+// Whatever writes the state or the links is a method of it: without the lock there is nothing to
+// call.
 type Locked struct {
 	Tree  *Tree
 	Lock  *Lock
@@ -21,8 +22,8 @@ func (t *Tree) WithLock(ctx context.Context, patience Patience, f func(*Locked) 
 	return t.withLock(ctx, patience, (*Locked).read, f)
 }
 
-// WithLockMending is WithLock for the commands that must work on a damaged host: a state that can't be
-// read is set aside.
+// WithLockMending is WithLock for the commands that must work on a damaged host: a state that can't
+// be read is set aside.
 func (t *Tree) WithLockMending(ctx context.Context, patience Patience, f func(*Locked) error) error {
 	return t.withLock(ctx, patience, (*Locked).readMending, f)
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// Logs are what ftl did to a package, in a log of its own, and what its hooks printed. A log that can't
-// be written keeps no host from its work.
+// Logs are what ftl did to a package, in a log of its own, and what its hooks printed. A log that
+// can't be written keeps no host from its work.
 type Logs struct{ *Place }
 
 // LogLine is one line of the log of what ftl did to a package, in JSON.
@@ -49,8 +49,8 @@ type Details struct {
 // ActivityLog is where ftl logs what it does.
 func (t Logs) ActivityLog() string { return filepath.Join(t.LogDir(), "ftl.log") }
 
-// WriteLog writes a step into the log. What anybody may have typed is made harmless here: people also
-// read the log by other means than ftl.
+// WriteLog writes a step into the log. What anybody may have typed is made harmless here: people
+// also read the log by other means than ftl.
 func (t Logs) WriteLog(event ftl.Event, d Details) {
 	line, err := json.Marshal(LogLine{
 		Time: time.Now(), User: hooks.Harmless(t.User), Command: hooks.Harmless(t.Command), PID: os.Getpid(),

@@ -24,8 +24,8 @@ type Participation struct {
 	Settled bool `json:"settled,omitempty"`
 }
 
-// atRest reports whether the rollout waits for nothing from this host, nor the host for it. A host that has rejected the
-// revision tries it again only for a newer entry.
+// atRest reports whether the rollout waits for nothing from this host, nor the host for it. A host
+// that has rejected the revision tries it again only for a newer entry.
 func (p *Participation) atRest() bool {
 	return p == nil || !p.Owed && p.Slot == 0 && (p.Settled || p.Vote == rollout.Bad)
 }
@@ -38,7 +38,8 @@ func (s *State) Participate(entry catalog.Entry) *Participation {
 	return s.Rollout
 }
 
-// Vote notes what the host has to say of a revision. Of another one than the rollout is about it has nothing to say.
+// Vote notes what the host has to say of a revision. Of another one than the rollout is about it
+// has nothing to say.
 func (s *State) Vote(r revision.Revision, kind rollout.Kind) {
 	part := s.Rollout
 	if part == nil || part.Revision != r || part.Vote == kind {

@@ -14,9 +14,9 @@ import (
 	"github.com/rhettg/ftl/ftl/strictmodes"
 )
 
-// CheckOwner refuses to change a tree as anybody else than its one owner, root too: what another user
-// leaves behind, the owner could not change any more. It refuses one in which others could put a hook
-// too.
+// CheckOwner refuses to change a tree as anybody else than its one owner, root too: what another
+// user leaves behind, the owner could not change any more. It refuses one in which others could put
+// a hook too.
 //
 // What was checked is the tree that it returns.
 func (t *Place) CheckOwner() (*directory.Tree, error) {

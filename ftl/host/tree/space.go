@@ -21,8 +21,8 @@ type NoRoom struct{ where, what string }
 
 func (e *NoRoom) Error() string { return e.where + ": " + e.what }
 
-// CheckRoom makes sure that there is room for a tree of so many bytes and entries. What is at the paths
-// becomes a part of it, or goes. A lack of room is a [*NoRoom].
+// CheckRoom makes sure that there is room for a tree of so many bytes and entries. What is at the
+// paths becomes a part of it, or goes. A lack of room is a [*NoRoom].
 func (t *Place) CheckRoom(bytes, entries uint64, paths ...string) error {
 	dir, err := t.Files.OpenDir(t.Revs())
 	if err != nil {
@@ -93,8 +93,8 @@ func lacking(fs unix.Statfs_t, bytes, entries uint64) string {
 	return ""
 }
 
-// Free returns how many bytes and inodes are free in the file system of a directory. Where inodes are made as they are
-// needed, there are always enough.
+// Free returns how many bytes and inodes are free in the file system of a directory. Where inodes
+// are made as they are needed, there are always enough.
 func Free(dir string) (bytes, inodes uint64, err error) {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {

@@ -14,8 +14,9 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// Staged is where a revision is made, before it gets its place: a tree, or an archive that is fetched
-// as a whole. What an interrupted fetch leaves there, the next one of that revision goes on with.
+// Staged is where a revision is made, before it gets its place: a tree, or an archive that is
+// fetched as a whole. What an interrupted fetch leaves there, the next one of that revision goes on
+// with.
 //
 //	revs/.stage/ID.RANDOM.SECONDS         the tree
 //	revs/.stage/ID.RANDOM.SECONDS.part    the archive
@@ -80,8 +81,8 @@ func (t *Place) Staged() ([]Staged, error) {
 	return all, nil
 }
 
-// DropStaged deletes what interrupted fetches of other revisions have left. What can't be deleted, the
-// next sweep tells.
+// DropStaged deletes what interrupted fetches of other revisions have left. What can't be deleted,
+// the next sweep tells.
 func (t *Place) DropStaged(ctx context.Context, wanted []revision.Revision) error {
 	all, err := t.Staged()
 	if err != nil {

@@ -18,9 +18,11 @@ type State struct {
 	Format int `json:"format"`
 	// Ready are the revisions that can be jumped to.
 	Ready map[revision.Revision]Ready `json:"ready"`
-	// Unverified are the revisions that would be ready, were they signed by somebody who is trusted.
+	// Unverified are the revisions that would be ready, were they signed by somebody who is
+	// trusted.
 	Unverified map[revision.Revision]Ready `json:"unverified,omitempty"`
-	// Distrusted is what was found in the bucket, and told, that does not count; zero where there is nothing.
+	// Distrusted is what was found in the bucket, and told, that does not count; zero where there
+	// is nothing.
 	Distrusted catalog.Digest `json:"distrusted,omitzero"`
 	// LookAgain is when what is trusted may change by time alone; zero is never.
 	LookAgain time.Time `json:"lookAgain,omitzero"`
@@ -75,7 +77,8 @@ type Ready struct {
 	Since time.Time `json:"since"`
 	// File is set where the revision is one file, which has no hooks.
 	File bool `json:"file,omitempty"`
-	// Params are what its hooks are told of the deploy: by whoever blessed it, or jumped to it by hand.
+	// Params are what its hooks are told of the deploy: by whoever blessed it, or jumped to it by
+	// hand.
 	Params catalog.Params `json:"params,omitempty"`
 	// Manifest is the digest of the manifest that it was made of; zero where an older ftl made it.
 	Manifest catalog.Digest `json:"manifest,omitzero"`
@@ -102,7 +105,8 @@ func (s *State) ReadyRevisions() []revision.Revision {
 
 func sortRevisions(revisions []revision.Revision) { slices.SortFunc(revisions, revision.Compare) }
 
-// AtRest reports whether a package waits for nothing: no jump, no entry that is not done with, no try that is due.
+// AtRest reports whether a package waits for nothing: no jump, no entry that is not done with, no
+// try that is due.
 func (s *State) AtRest(now time.Time) bool {
 	if !s.Looked || s.Jump != nil || s.Removed || s.HasOutput || s.isOverdue(now) || s.Hold == nil && s.Seen.After(s.Acted) {
 		return false
@@ -115,8 +119,8 @@ func (s *State) AtRest(now time.Time) bool {
 	return s.Rollout.atRest()
 }
 
-// Tell notes what the hooks of a ready revision are told from now on. What it had before is known to
-// nobody any more.
+// Tell notes what the hooks of a ready revision are told from now on. What it had before is known
+// to nobody any more.
 func (s *State) Tell(r revision.Revision, params catalog.Params) {
 	if s.IsNews(r, params) {
 		how := s.Ready[r]

@@ -16,9 +16,9 @@ import (
 //	pre-jump(new) → un-jump(old) → the links flip → post-jump(new) → check(new)
 //	un-jump(new) → the links flip back → post-jump(old) → check(old)
 //
-// Each phase is written into the state before it begins, so that the next command after a crash goes
-// on in the phase where the jump was. A hook may therefore run more than once for a jump, but never
-// not at all.
+// Each phase is written into the state before it begins, so that the next command after a crash
+// goes on in the phase where the jump was. A hook may therefore run more than once for a jump, but
+// never not at all.
 
 // Phase is how far a jump is. It is written before the phase begins.
 type Phase string
@@ -104,12 +104,12 @@ func (t *Transition) After() Links {
 // back: what is left of it is superseded by a newer one.
 func (t *Transition) Flipped() bool { return t.Phase == PhasePostJump || t.Phase == PhaseCheck }
 
-// Interrupted reports whether a jump was left in the middle: before its links had flipped, or on its way
-// back.
+// Interrupted reports whether a jump was left in the middle: before its links had flipped, or on
+// its way back.
 func (t *Transition) Interrupted() bool { return t != nil && !t.Flipped() }
 
-// Undone returns what is left to do when a jump is taken back whose un-jump may have stopped the old
-// revision: to start that again. It is nil where there was none.
+// Undone returns what is left to do when a jump is taken back whose un-jump may have stopped the
+// old revision: to start that again. It is nil where there was none.
 func (t *Transition) Undone() *Transition {
 	if t.From == (revision.Revision{}) {
 		return nil
@@ -133,9 +133,9 @@ func (t *Transition) Shown(now Links) Links {
 	return now
 }
 
-// Leaves returns the links as they are after a jump that is going on, or after the one that it turns
-// back: whoever then asks for the way back means away from there. If the jump itself is that way
-// back, they are as they are shown.
+// Leaves returns the links as they are after a jump that is going on, or after the one that it
+// turns back: whoever then asks for the way back means away from there. If the jump itself is that
+// way back, they are as they are shown.
 func (t *Transition) Leaves(shown Links) Links {
 	if t == nil || t.Phase == PhasePreJump || t.Flipped() || t.From == (revision.Revision{}) {
 		return shown
@@ -187,7 +187,8 @@ func (s *State) Flipped(t *Transition) {
 	t.Unfinished = nil
 }
 
-// NothingWorks is the error of a package of which no revision works, not even the one that is current.
+// NothingWorks is the error of a package of which no revision works, not even the one that is
+// current.
 func (s *State) NothingWorks(current revision.Revision) *ftl.Error {
 	return &ftl.Error{Kind: ftl.NothingWorks, Hint: "mend it, then: ftl jump " + current.String(), Err: errors.New(s.Inconsistent)}
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// DiscardLimit is how long an interrupted command deletes what it leaves: a tree can be large, and the
-// next sync goes on with that.
+// DiscardLimit is how long an interrupted command deletes what it leaves: a tree can be large, and
+// the next sync goes on with that.
 const DiscardLimit = time.Second
 
-// GoneName is the name of a directory while it is deleted: it begins with a dot, so it is that of no
-// package and of no revision.
+// GoneName is the name of a directory while it is deleted: it begins with a dot, so it is that of
+// no package and of no revision.
 func GoneName(name string) string { return "." + name + goneInfix + rand.Text() }
 
 const goneInfix = ".removed."

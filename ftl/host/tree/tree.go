@@ -1,10 +1,10 @@
 // Package tree is one package's directory on a host: paths and links, the state, locks and logs.
 //
-// It knows of no command and of no bucket, and runs no hook. A [Tree] can only be read. Who holds the
-// lock of the package gets a [Locked], and only that writes the links and the state.
+// It knows of no command and of no bucket, and runs no hook. A [Tree] can only be read. Who holds
+// the lock of the package gets a [Locked], and only that writes the links and the state.
 //
-// What lies in the directory is input. All work in it goes by one handle, which was checked when it was
-// opened: a path that is resolved twice can lead to two directories.
+// What lies in the directory is input. All work in it goes by one handle, which was checked when it
+// was opened: a path that is resolved twice can lead to two directories.
 package tree
 
 import (
@@ -44,8 +44,8 @@ type Options struct {
 	Warn        func(format string, args ...any)
 }
 
-// Open opens the directory of a package. One that is not there, or can't be opened, is a Tree too: each
-// method that needs it returns why. The caller closes it.
+// Open opens the directory of a package. One that is not there, or can't be opened, is a Tree too:
+// each method that needs it returns why. The caller closes it.
 func Open(root string, name revision.Package, options Options) *Tree {
 	dir := filepath.Join(root, name.String())
 	place := &Place{Options: options, Name: name, Dir: dir, Files: directory.OpenTree(dir), root: root}
@@ -53,7 +53,8 @@ func Open(root string, name revision.Package, options Options) *Tree {
 	return &Tree{place, reserve, Locks{place, reserve}, Logs{place}, Leftovers{place}}
 }
 
-// Close closes the directory. It is opened again where it is needed, so the last one who uses it closes it.
+// Close closes the directory. It is opened again where it is needed, so the last one who uses it
+// closes it.
 func (t *Place) Close() {
 	t.Files.Close()
 	t.Files = directory.OpenTree(t.Dir)

@@ -13,8 +13,8 @@ import (
 )
 
 // UserOf returns a process that has the directory at path, or one below it, as its working or root
-// directory, or open; 0 is none. Of processes that this user may not look at, nothing is known: they
-// belong to others, who may not write to the tree.
+// directory, or open; 0 is none. Of processes that this user may not look at, nothing is known:
+// they belong to others, who may not write to the tree.
 func (t *Place) UserOf(path string) (pid int, err error) {
 	dir, err := t.Files.OpenDir(path)
 	if err != nil {
@@ -46,8 +46,8 @@ func (t *Place) UserOf(path string) (pid int, err error) {
 	return 0, nil
 }
 
-// usesDir reports whether a process uses a directory. Its path counts, and for the directory itself what
-// it is: in a container it has another path.
+// usesDir reports whether a process uses a directory. Its path counts, and for the directory itself
+// what it is: in a container it has another path.
 func usesDir(process, real string, top fs.FileInfo) (bool, error) {
 	links := []string{"cwd", "root"}
 	open, err := os.ReadDir(filepath.Join(process, "fd"))
@@ -78,7 +78,8 @@ func usesDir(process, real string, top fs.FileInfo) (bool, error) {
 	return false, nil
 }
 
-// isHidden reports whether there is no error, or that of a process that has ended or is another user's.
+// isHidden reports whether there is no error, or that of a process that has ended or is another
+// user's.
 func isHidden(err error) bool {
 	return err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.ESRCH)
 }

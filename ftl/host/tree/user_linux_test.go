@@ -10,7 +10,8 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// A process that works in a tree is found, wherever in the tree, also where a link leads to the root.
+// A process that works in a tree is found, wherever in the tree, also where a link leads to the
+// root.
 func TestUserOf(t *testing.T) {
 	name, err := revision.ParsePackage("pkg")
 	if err != nil {

@@ -24,8 +24,9 @@ func (s *State) IsVerified(r revision.Revision, trust Trusting) bool {
 	return ready && how.isVerified(r.Package(), trust)
 }
 
-// SetApart takes revisions for not ready that are not verified, so that they are fetched anew, and takes back what is. It
-// reports whether anything has changed. What runs, or a jump is about, stays.
+// SetApart takes revisions for not ready that are not verified, so that they are fetched anew, and
+// takes back what is. It reports whether anything has changed. What runs, or a jump is about,
+// stays.
 func (s *State) SetApart(trust Trusting, cur Links) bool {
 	changed := false
 	for r, how := range s.Ready {
@@ -59,8 +60,8 @@ func (s *State) TakeBack(r revision.Revision) bool {
 	return apart
 }
 
-// Follow prepares the state for an entry that was verified. Where the newest that was seen is by a key that no longer
-// counts, it no longer stands in the way.
+// Follow prepares the state for an entry that was verified. Where the newest that was seen is by a
+// key that no longer counts, it no longer stands in the way.
 func (s *State) Follow(entry catalog.Entry, floor *Floor, counts func(fingerprint string) bool) bool {
 	newest := MarkOf(entry)
 	if newest == s.Seen || newest.After(s.Seen) || !floor.isOfForgotten(s.Seen, counts) {

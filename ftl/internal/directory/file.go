@@ -15,9 +15,10 @@ type FileError struct{ Path, Reason string }
 
 func (e *FileError) Error() string { return e.Path + " " + e.Reason }
 
-// ReadFile reads a file that lies in d. Whatever could keep the reader waiting, or lead it elsewhere,
-// is a [*FileError]: a symbolic link, what is not a regular file, one of another user than the
-// directory's, as a hard link can be, and one with more bytes than the limit. Absence is [fs.ErrNotExist].
+// ReadFile reads a file that lies in d. Whatever could keep the reader waiting, or lead it
+// elsewhere, is a [*FileError]: a symbolic link, what is not a regular file, one of another user
+// than the directory's, as a hard link can be, and one with more bytes than the limit. Absence is
+// [fs.ErrNotExist].
 func (d *Dir) ReadFile(name string, limit int64) ([]byte, error) {
 	file, err := d.OpenFile(name, os.O_RDONLY, 0)
 	if err != nil {

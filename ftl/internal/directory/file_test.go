@@ -13,8 +13,8 @@ import (
 	"github.com/rhettg/ftl/ftl/internal/directory"
 )
 
-// What somebody else could put in the place of a file neither blocks, nor leads elsewhere, nor fills
-// the memory.
+// What somebody else could put in the place of a file neither blocks, nor leads elsewhere, nor
+// fills the memory.
 func TestReadFile(t *testing.T) {
 	const limit = 1 << 10
 	tests := []struct {

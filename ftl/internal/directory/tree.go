@@ -17,9 +17,9 @@ import (
 )
 
 // Tree is what is below a directory. Its methods take whole paths, as they stand in messages, and
-// resolve them from the directory, which is open from the first use on: whatever its own path leads to
-// by then, they work on what was opened. No method follows a link out of the tree, and none that opens
-// a file follows a link at all. Where the directory can't be opened, each method returns why.
+// resolve them from the directory, which is open from the first use on: whatever its own path leads
+// to by then, they work on what was opened. No method follows a link out of the tree, and none that
+// opens a file follows a link at all. Where the directory can't be opened, each method returns why.
 type Tree struct {
 	path string
 	safe bool // it was checked when it was opened, and is not opened again
@@ -84,8 +84,8 @@ func newHandles(top *Dir) (*handles, error) {
 // ErrExchanged is the error of a directory that somebody exchanges just now.
 var ErrExchanged = errors.New("was exchanged for another directory while it was opened")
 
-// sameAs makes sure that a root, which the standard library opens by its path, is the directory that
-// is open.
+// sameAs makes sure that a root, which the standard library opens by its path, is the directory
+// that is open.
 func sameAs(dir *Dir, root *os.Root, err error) (*os.Root, error) {
 	if err != nil {
 		return nil, err
@@ -100,8 +100,8 @@ func sameAs(dir *Dir, root *os.Root, err error) (*os.Root, error) {
 	return root, nil
 }
 
-// Close closes the directory; what was opened in it stays open. One that was checked can't be used any
-// more.
+// Close closes the directory; what was opened in it stays open. One that was checked can't be used
+// any more.
 func (t *Tree) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,5 +1,6 @@
-// Package spill keeps bytes for a while whose number nobody knows beforehand: few of them in memory,
-// many in a file without a name. So what works on them needs the same memory for any number.
+// Package spill keeps bytes for a while whose number nobody knows beforehand: few of them in
+// memory, many in a file without a name. So what works on them needs the same memory for any
+// number.
 package spill
 
 import (

@@ -1,12 +1,13 @@
 // Package access says who may do what with ftl serve.
 //
-// A right is a grant: a token, of which only the SHA-256 is kept; the secret of a webhook, which has to
-// be kept as it is; or a user that a proxy names. Each has a role and the packages that it may act on.
-// All are in one file of a directory that belongs to serve alone, and not in the bucket: whoever can
-// write there could make tokens.
+// A right is a grant: a token, of which only the SHA-256 is kept; the secret of a webhook, which
+// has to be kept as it is; or a user that a proxy names. Each has a role and the packages that it
+// may act on. All are in one file of a directory that belongs to serve alone, and not in the
+// bucket: whoever can write there could make tokens.
 //
 // The file is read again as soon as it changes, so a token that is revoked is good for nothing from
-// then on, nor are the sessions that were begun with it. What can't be read gives no right to anybody.
+// then on, nor are the sessions that were begun with it. What can't be read gives no right to
+// anybody.
 package access
 
 import (
@@ -21,8 +22,8 @@ import (
 // Role says what somebody may do. Each includes the ones below it; the zero value may do nothing.
 type Role int
 
-// The roles. View sees every package. Stop may halt a rollout. Deploy may bless, go back, resume, advance, finish and release.
-// Admin may do so with every package, and sees the list of grants.
+// The roles. View sees every package. Stop may halt a rollout. Deploy may bless, go back, resume,
+// advance, finish and release. Admin may do so with every package, and sees the list of grants.
 const (
 	View Role = iota + 1
 	Stop

@@ -174,8 +174,9 @@ func (f *File) Grants() ([]Grant, error) {
 	return grants, nil
 }
 
-// Add gives somebody a right, and returns what it is used with, which can't be asked for again: a token, or the secret of
-// a webhook; "" for a user. A webhook may have two secrets at a time, so that one can be replaced; a user has one grant.
+// Add gives somebody a right, and returns what it is used with, which can't be asked for again: a
+// token, or the secret of a webhook; "" for a user. A webhook may have two secrets at a time, so
+// that one can be replaced; a user has one grant.
 func (f *File) Add(ctx context.Context, r Request, now time.Time) (g Grant, secret string, err error) {
 	if err := r.Validate(); err != nil {
 		return Grant{}, "", err

@@ -198,7 +198,8 @@ func (g *Guard) Token(text string) (Who, error) {
 		return g.fromEnvironment(), nil
 	}
 	id, _ := tokenID(text)
-	// One is always compared, so that how long this takes does not tell whether there is such an id.
+	// One is always compared, so that how long this takes does not tell whether there is such an
+	// id.
 	grant := kept{SHA256: new(digest)}
 	for _, k := range live {
 		if k.Kind == Token && k.ID == id {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// MaxLimited is how many addresses or tokens a Limiter remembers. Beyond it forgets the one that was not seen for
-// the longest time.
+// MaxLimited is how many addresses or tokens a Limiter remembers. Beyond it forgets the one that
+// was not seen for the longest time.
 const MaxLimited = 10_000
 
 // The rates that are used.
@@ -20,8 +20,8 @@ const (
 	WebhooksPerMinute = 60 // for a token or a secret
 )
 
-// Limiter counts what happens for each of many keys, and says when it is too often. Its methods may be called from
-// several goroutines at once.
+// Limiter counts what happens for each of many keys, and says when it is too often. Its methods may
+// be called from several goroutines at once.
 type Limiter struct {
 	perMinute int
 	now       func() time.Time
@@ -44,7 +44,8 @@ func NewLimiter(perMinute int, now func() time.Time) *Limiter {
 	return &Limiter{perMinute: perMinute, now: now, recent: list.New(), byKey: make(map[string]*list.Element)}
 }
 
-// Allow counts one for a key. Where that is too many, it returns how long to wait, in whole seconds.
+// Allow counts one for a key. Where that is too many, it returns how long to wait, in whole
+// seconds.
 func (l *Limiter) Allow(key string) (time.Duration, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -17,7 +17,8 @@ type Peers struct {
 	Socket   bool
 }
 
-// ParsePeers reads addresses and networks, such as "10.0.0.5,fd00::/8", and "unix" for the unix socket.
+// ParsePeers reads addresses and networks, such as "10.0.0.5,fd00::/8", and "unix" for the unix
+// socket.
 func ParsePeers(text string) (p Peers, err error) {
 	for word := range strings.SplitSeq(text, ",") {
 		word = strings.TrimSpace(word)
@@ -65,7 +66,8 @@ func (p Proxy) Validate() error {
 	return nil
 }
 
-// isHeaderName reports whether a proxy that treats _ like - can't be made to set the header by another name.
+// isHeaderName reports whether a proxy that treats _ like - can't be made to set the header by
+// another name.
 func isHeaderName(name string) bool {
 	for _, c := range []byte(name) {
 		if !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || c == '-') {
@@ -94,8 +96,8 @@ type origin struct {
 
 type originKey struct{}
 
-// Believe wraps a handler. Whatever a proxy may say is taken out of each request, and kept for Client, Secure and Guard.Browser
-// where the proxy is believed.
+// Believe wraps a handler. Whatever a proxy may say is taken out of each request, and kept for
+// Client, Secure and Guard.Browser where the proxy is believed.
 func (p Proxy) Believe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		from := origin{client: peerOf(r), secure: r.TLS != nil}
@@ -110,8 +112,8 @@ func (p Proxy) Believe(next http.Handler) http.Handler {
 	})
 }
 
-// believe takes what the proxy says, and returns false where it can't be made sense of: a header that
-// stands there twice was set by the client too.
+// believe takes what the proxy says, and returns false where it can't be made sense of: a header
+// that stands there twice was set by the client too.
 func (p Proxy) believe(from *origin, header http.Header) bool {
 	for _, name := range []string{p.Header, "X-Forwarded-Proto", "X-Real-Ip"} {
 		if name != "" && len(header.Values(name)) > 1 {
@@ -132,7 +134,8 @@ func (p Proxy) believe(from *origin, header http.Header) bool {
 	return true
 }
 
-// clientOf returns the last address that no proxy of ours has: those before it, the client may have invented.
+// clientOf returns the last address that no proxy of ours has: those before it, the client may have
+// invented.
 func (p Proxy) clientOf(peer netip.Addr, lines []string) netip.Addr {
 	chain := strings.Split(strings.Join(lines, ","), ",")
 	client := peer
@@ -179,8 +182,8 @@ func peerOf(r *http.Request) netip.Addr {
 	return address.Unmap().WithZone("")
 }
 
-// Client returns the address that a request comes from, zero for the unix socket. Behind a proxy that is believed, it is
-// the one that the proxy tells.
+// Client returns the address that a request comes from, zero for the unix socket. Behind a proxy
+// that is believed, it is the one that the proxy tells.
 func Client(r *http.Request) netip.Addr { return originOf(r).client }
 
 // Secure reports whether a request came by https.

@@ -13,8 +13,8 @@ import (
 // sessionLife is how long somebody stays logged in.
 const sessionLife = 12 * time.Hour
 
-// Login begins a session for whoever has a token, and returns its cookie. The cookie is signed over the digest of the token
-// too, so it ends with the token. The errors are those of Token.
+// Login begins a session for whoever has a token, and returns its cookie. The cookie is signed over
+// the digest of the token too, so it ends with the token. The errors are those of Token.
 func (g *Guard) Login(token string) (Who, *http.Cookie, error) {
 	who, err := g.Token(token)
 	if err != nil {
@@ -59,8 +59,8 @@ func (g *Guard) sign(value string, token digest) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// Session returns who sends a request by its cookie, and false where it has none. A cookie whose session has
-// ended is ErrUnknown.
+// Session returns who sends a request by its cookie, and false where it has none. A cookie whose
+// session has ended is ErrUnknown.
 func (g *Guard) Session(r *http.Request) (Who, bool, error) {
 	cookies := r.CookiesNamed(g.cookieName())
 	if len(cookies) == 0 {
@@ -101,8 +101,8 @@ func (g *Guard) session(cookie string) (Who, error) {
 	return who, nil
 }
 
-// Browser returns who sends a request of a page: by the proxy, else by the cookie, else nobody in particular. A session that
-// has ended is nobody's. The error says that it could not be told.
+// Browser returns who sends a request of a page: by the proxy, else by the cookie, else nobody in
+// particular. A session that has ended is nobody's. The error says that it could not be told.
 func (g *Guard) Browser(r *http.Request) (Who, error) {
 	if name, named := g.opts.Proxy.user(r); named {
 		return g.user(name)

@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// How long a comparison takes must not tell how much of a secret is right. Time is nothing that a test can rely on, so this
-// looks at the code: what is secret, or is made of it, is compared by subtle and hmac alone.
+// How long a comparison takes must not tell how much of a secret is right. Time is nothing that a
+// test can rely on, so this looks at the code: what is secret, or is made of it, is compared by
+// subtle and hmac alone.
 func TestSecretsAreComparedInConstantTime(t *testing.T) {
 	found := 0
 	for _, dir := range []string{".", "../webhook"} {
@@ -56,7 +57,8 @@ func TestComparisonsAreSeen(t *testing.T) {
 
 var secretName = regexp.MustCompile(`^([sS]ecret|[tT]oken|[sS]ignature|mac|SHA256|[dD]igest|environment)$`)
 
-// comparisons returns where a file compares something whose name says that it is secret with something that is not a constant.
+// comparisons returns where a file compares something whose name says that it is secret with
+// something that is not a constant.
 func comparisons(file *ast.File) (found []token.Pos) {
 	secret := func(e ast.Expr) bool {
 		is := false
@@ -102,7 +104,8 @@ func isKind(e ast.Expr) bool {
 	return ok && selector.Sel.Name == "Kind"
 }
 
-// How long it takes to refuse what is no token does not depend on why: go test -bench Token shows it.
+// How long it takes to refuse what is no token does not depend on why: go test -bench Token shows
+// it.
 func BenchmarkToken(b *testing.B) {
 	dir := filepath.Join(b.TempDir(), "state")
 	file, err := OpenFile(dir)

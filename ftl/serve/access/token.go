@@ -13,8 +13,9 @@ import (
 	"strings"
 )
 
-// A token is "ftl_<id>_<secret>_<checksum>". The prefix and the checksum let scanners find one that has leaked without
-// asking anybody. The secret has 256 random bits, so that its plain SHA-256 can't be turned back.
+// A token is "ftl_<id>_<secret>_<checksum>". The prefix and the checksum let scanners find one that
+// has leaked without asking anybody. The secret has 256 random bits, so that its plain SHA-256
+// can't be turned back.
 const (
 	tokenPrefix  = "ftl_"
 	idLength     = 8
@@ -92,7 +93,8 @@ const minSecret = 32
 // placeholder is what stands where a secret is still to be put.
 var placeholder = regexp.MustCompile(`^(change|replace|me|my|your|this|the|a|it|here|with|secret|token|password|passw|key|webhook|placeholder|example|default|dummy|test|todo|fixme|foo|bar|x|admin|ftl|serve)+$`)
 
-// CheckSecret refuses what is no secret: one that is missing, too short, or stands in the place of one.
+// CheckSecret refuses what is no secret: one that is missing, too short, or stands in the place of
+// one.
 func CheckSecret(text string) error {
 	letters := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' {

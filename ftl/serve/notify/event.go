@@ -37,8 +37,8 @@ type Data struct {
 	Link     string            `json:"link"` // to the page about it; "" where none is known
 }
 
-// Event is what has happened. As JSON it is the body that is sent, as Standard Webhooks recommends it, with a text for tools
-// that know nothing of it.
+// Event is what has happened. As JSON it is the body that is sent, as Standard Webhooks recommends
+// it, with a text for tools that know nothing of it.
 type Event struct {
 	Type Type      `json:"type"`
 	Time time.Time `json:"timestamp"` // when it was seen, by the bucket's clock

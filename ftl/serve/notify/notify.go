@@ -1,10 +1,13 @@
-// Package notify tells others what happens to a fleet, by an HTTP request that is signed as Standard Webhooks says.
+// Package notify tells others what happens to a fleet, by an HTTP request that is signed as
+// Standard Webhooks says.
 //
-// What holds at a moment follows from the bucket alone, so every server comes to the same events. Before one is sent, a
-// conditional write claims it for some time, and after that it is noted as sent: so each is sent once, also by two servers, or
-// again where it is not known whether it has arrived. What holds when a bucket is looked at for the first time is not news.
+// What holds at a moment follows from the bucket alone, so every server comes to the same events.
+// Before one is sent, a conditional write claims it for some time, and after that it is noted as
+// sent: so each is sent once, also by two servers, or again where it is not known whether it has
+// arrived. What holds when a bucket is looked at for the first time is not news.
 //
-// Nothing depends on it. What can't be sent is tried again, with ever more time between, and then given up.
+// Nothing depends on it. What can't be sent is tried again, with ever more time between, and then
+// given up.
 package notify
 
 import (
@@ -45,7 +48,8 @@ const (
 	maxNote    = 1 << 20 // bytes of an object of ours
 )
 
-// waits are those after each try that has failed, with about a day in all. Then an event is given up.
+// waits are those after each try that has failed, with about a day in all. Then an event is given
+// up.
 var waits = []time.Duration{
 	5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
 }
@@ -97,8 +101,8 @@ func New(config Config) (*Notifier, error) {
 	return n, nil
 }
 
-// Tell sends what has happened and was not told yet, and returns after one try of each. An error says that the bucket
-// could not be used; that a receiver does not answer is none.
+// Tell sends what has happened and was not told yet, and returns after one try of each. An error
+// says that the bucket could not be used; that a receiver does not answer is none.
 func (n *Notifier) Tell(ctx context.Context, l Look) error {
 	events := l.events()
 	if !n.begun {
@@ -227,7 +231,8 @@ func (n *Notifier) tell(ctx context.Context, e Event, now time.Time) error {
 
 func keyOf(id string) string { return prefix + id }
 
-// claim takes an event for a time, and returns false where somebody else has it, or it is done with.
+// claim takes an event for a time, and returns false where somebody else has it, or it is done
+// with.
 func (n *Notifier) claim(ctx context.Context, e Event, now time.Time) (c claim, etag string, mine bool, err error) {
 	id := e.ID()
 	c = claim{By: n.name, Until: now.Add(lease), Tries: 1, State: claimed, Event: e, Members: e.members}

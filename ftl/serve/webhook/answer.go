@@ -13,8 +13,8 @@ import (
 	"github.com/rhettg/ftl/revision"
 )
 
-// A problem is why something was not done, as RFC 9457 has it. It also has what a client of the older service reads, as it is
-// sent before it is known which of the two a request is.
+// A problem is why something was not done, as RFC 9457 has it. It also has what a client of the
+// older service reads, as it is sent before it is known which of the two a request is.
 type problem struct {
 	Type   string          `json:"type"`
 	Title  string          `json:"title"`

@@ -50,8 +50,8 @@ func (r *request) failed(err error) *problem {
 	return refuse(http.StatusBadGateway, err.Error())
 }
 
-// begin waits until nobody else blesses a package here, and returns how to let the next one. Elsewhere the marker's condition
-// keeps two apart.
+// begin waits until nobody else blesses a package here, and returns how to let the next one.
+// Elsewhere the marker's condition keeps two apart.
 func (h *Hook) begin(ctx context.Context, pkg revision.Package) (end func(), err error) {
 	h.mu.Lock()
 	turn, known := h.turns[pkg]
@@ -158,8 +158,8 @@ func (r *result) refuse(refused *problem, err error) {
 	}
 }
 
-// find returns the newest revision that has the label of the commit, else that of the image's tag. One whose manifest can't be
-// read, or is not signed by whom that is wanted of, is none.
+// find returns the newest revision that has the label of the commit, else that of the image's tag.
+// One whose manifest can't be read, or is not signed by whom that is wanted of, is none.
 func (h *Hook) find(ctx context.Context, request *request, revisions []revision.Revision, lines *lines) (revision.Revision, error) {
 	var byTag revision.Revision
 	newest := revisions[max(0, len(revisions)-maxSearched):]
@@ -201,7 +201,8 @@ func (h *Hook) find(ctx context.Context, request *request, revisions []revision.
 	return byTag, nil
 }
 
-// unreachable reports whether an error says that the bucket did not answer, and nothing of what is in it.
+// unreachable reports whether an error says that the bucket did not answer, and nothing of what is
+// in it.
 func unreachable(err error) bool {
 	_, ok := errors.AsType[*store.Error](err)
 	return ok
@@ -235,8 +236,9 @@ func (h *Hook) permitted(p proof, request *request, s situation) *problem {
 	return nil
 }
 
-// permittedOlder is permitted for a body that says no time: whoever has overheard it could send it at any time. So it does
-// nothing but bless what was never blessed, and is newer than what is active. Only a token may do more.
+// permittedOlder is permitted for a body that says no time: whoever has overheard it could send it
+// at any time. So it does nothing but bless what was never blessed, and is newer than what is
+// active. Only a token may do more.
 func (h *Hook) permittedOlder(p proof, request *request, s situation) *problem {
 	r := request.revision
 	if s.isActive && s.active.Revision == r {

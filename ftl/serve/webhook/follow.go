@@ -18,8 +18,8 @@ import (
 type deployment struct {
 	entry  catalog.Entry
 	roster []rollout.Member // the hosts that are waited for
-	// said is when hosts had reported, by their own clocks, before the entry was written: until they report again, they have
-	// said nothing of it.
+	// said is when hosts had reported, by their own clocks, before the entry was written: until
+	// they report again, they have said nothing of it.
 	said        map[string]time.Time
 	wait        time.Duration
 	healthcheck string
@@ -28,7 +28,8 @@ type deployment struct {
 // clockError is how far the clocks of serve and of a host may be apart.
 const clockError = time.Minute
 
-// pauses are those between two looks at the bucket and between two tries of a probe, and how long a body may take.
+// pauses are those between two looks at the bucket and between two tries of a probe, and how long a
+// body may take.
 type pauses struct{ first, most, probe, body time.Duration }
 
 var usualPauses = pauses{200 * time.Millisecond, 5 * time.Second, probe.DefaultInterval, 10 * time.Second}
@@ -94,8 +95,8 @@ type progress struct {
 	done   bool   // also where some hosts say nothing
 }
 
-// progressOf says how far a deployment is by what hosts have reported, and by the count of votes, nil where the entry has no
-// waves.
+// progressOf says how far a deployment is by what hosts have reported, and by the count of votes,
+// nil where the entry has no waves.
 func (d *deployment) progressOf(hosts []fleet.Host, count *rollout.Count) progress {
 	byNode := make(map[string]fleet.Host, len(hosts))
 	for _, h := range hosts {

@@ -15,8 +15,8 @@ import (
 	"github.com/rhettg/ftl/ftl/probe"
 )
 
-// checkURL refuses a URL to be asked that is not on the list. A sender could make us ask any service that is near us
-// otherwise.
+// checkURL refuses a URL to be asked that is not on the list. A sender could make us ask any
+// service that is near us otherwise.
 func (h *Hook) checkURL(text string) error {
 	target, err := url.Parse(text)
 	switch {
@@ -66,8 +66,8 @@ func (h *Hook) healthy(ctx context.Context, text string, most time.Duration) err
 	return errors.New("it does not answer")
 }
 
-// A pinned transport asks the addresses that a name had when it was looked up, without a proxy. It keeps the status of the last
-// answer, and nothing else of it.
+// A pinned transport asks the addresses that a name had when it was looked up, without a proxy. It
+// keeps the status of the last answer, and nothing else of it.
 type pinned struct {
 	transport *http.Transport
 	status    int

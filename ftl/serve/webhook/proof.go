@@ -39,7 +39,8 @@ type proof struct {
 	at     time.Time // of Standard Webhooks
 }
 
-// check tells who has proven to have sent a request. The error is access.ErrUnknown whatever is wrong with the proof.
+// check tells who has proven to have sent a request. The error is access.ErrUnknown whatever is
+// wrong with the proof.
 func (h *Hook) check(r *http.Request, body []byte) (access.Who, proof, error) {
 	present := func(names ...string) bool {
 		for _, name := range names {
@@ -83,7 +84,8 @@ func (h *Hook) checkHub(r *http.Request, body []byte) (access.Who, proof, error)
 	return who, proof{kind: byHub, secret: who.ID}, err
 }
 
-// checkStandard checks a signature of Standard Webhooks: of id, time and body, by the bytes that the secret stands for.
+// checkStandard checks a signature of Standard Webhooks: of id, time and body, by the bytes that
+// the secret stands for.
 func (h *Hook) checkStandard(r *http.Request, body []byte) (access.Who, proof, error) {
 	id, stamp := single(r, headerID), single(r, headerTimestamp)
 	seconds, err := strconv.ParseInt(stamp, 10, 64)
@@ -123,7 +125,8 @@ func single(r *http.Request, name string) string {
 	return ""
 }
 
-// signer returns whose secret has made one of the signatures of a message. All are compared, whichever is right.
+// signer returns whose secret has made one of the signatures of a message. All are compared,
+// whichever is right.
 func (h *Hook) signer(message []byte, given [][]byte, keyOf func(secret string) []byte) (access.Who, error) {
 	secrets, err := h.Guard.WebhookSecrets()
 	if err != nil {

@@ -44,7 +44,8 @@ var (
 	errNotOneJSON = errors.New("the body is not one JSON object")
 )
 
-// parseRequest reads a body. What it says is not guessed: fields that nobody knows, or that stand there twice, are refused.
+// parseRequest reads a body. What it says is not guessed: fields that nobody knows, or that stand
+// there twice, are refused.
 func parseRequest(body []byte) (*request, error) {
 	fields, err := parseObject(body)
 	if err != nil {
@@ -84,8 +85,8 @@ func requiredOf(known map[string]bool) (names []string) {
 	return names
 }
 
-// parseObject returns the fields of an object, each of which stands there once. Their names are taken as they are: Go's own
-// decoder takes "Package" for "package".
+// parseObject returns the fields of an object, each of which stands there once. Their names are
+// taken as they are: Go's own decoder takes "Package" for "package".
 func parseObject(body []byte) (map[string]json.RawMessage, error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	if begin, err := decoder.Token(); err != nil || begin != json.Delim('{') {

@@ -15,8 +15,8 @@ import (
 	"github.com/rhettg/ftl/store"
 )
 
-// What was done is noted in the bucket, so that a request which is sent again does nothing, also at another server. A
-// conditional write decides who is first.
+// What was done is noted in the bucket, so that a request which is sent again does nothing, also at
+// another server. A conditional write decides who is first.
 const (
 	seenPrefix = "_ftl/serve/seen/"
 	seenFor    = 24 * time.Hour
@@ -36,8 +36,9 @@ type seen struct {
 	key, etag string
 }
 
-// seenOf returns the note that a request would have, nil where it needs none: with a token it is the sender who says that two
-// requests are the same, and a body that names the newest entry is good for that one alone.
+// seenOf returns the note that a request would have, nil where it needs none: with a token it is
+// the sender who says that two requests are the same, and a body that names the newest entry is
+// good for that one alone.
 func (h *Hook) seenOf(p proof, request *request, body []byte) *seen {
 	var id string
 	switch {
@@ -100,7 +101,8 @@ func (h *Hook) claim(ctx context.Context, s *seen) (*problem, error) {
 	return nil, err
 }
 
-// end notes the answer. What has failed for reasons that pass is forgotten, so that it can be sent again.
+// end notes the answer. What has failed for reasons that pass is forgotten, so that it can be sent
+// again.
 func (h *Hook) end(ctx context.Context, s *seen, status int, answer any) {
 	var err error
 	if status >= http.StatusInternalServerError {
@@ -127,7 +129,8 @@ func (h *Hook) put(ctx context.Context, s *seen, opts store.PutOptions) error {
 	return err
 }
 
-// sweep removes notes that are older than a day, once an hour. That it can't is no reason to refuse anything.
+// sweep removes notes that are older than a day, once an hour. That it can't is no reason to refuse
+// anything.
 func (h *Hook) sweep(ctx context.Context) {
 	h.mu.Lock()
 	due := h.Now().Sub(h.swept) >= sweepEvery

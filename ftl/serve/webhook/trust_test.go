@@ -16,8 +16,8 @@ import (
 	"github.com/rhettg/ftl/ftl/trust"
 )
 
-// signed makes what is written from now on signed by a new key, and returns how to write without it, as a thief of the bucket's
-// credentials would.
+// signed makes what is written from now on signed by a new key, and returns how to write without
+// it, as a thief of the bucket's credentials would.
 func (s *site) signed() (thief *master.Master) {
 	s.t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
@@ -58,7 +58,8 @@ func (s *site) signed() (thief *master.Master) {
 	return &master.Master{Bucket: &catalog.Catalog{Bucket: plain}, By: "thief@elsewhere"}
 }
 
-// Where signatures count, a label leads only to a revision that is signed, and what is blessed is signed too.
+// Where signatures count, a label leads only to a revision that is signed, and what is blessed is
+// signed too.
 func TestOnlyWhatIsSigned(t *testing.T) {
 	s := newSite(t, nil)
 	thief := s.signed()

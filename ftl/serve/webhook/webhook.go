@@ -1,13 +1,16 @@
 // Package webhook lets CI bless a revision over HTTP: POST /deployment/.
 //
-// A request proves in one of three ways that it is of somebody who may: a signature of Standard Webhooks, a signature as
-// GitHub sends it, or a token. It says which package and revision, and is answered at once, or, where that is asked for, when
-// the hosts run the revision or it is clear that they will not.
+// A request proves in one of three ways that it is of somebody who may: a signature of Standard
+// Webhooks, a signature as GitHub sends it, or a token. It says which package and revision, and is
+// answered at once, or, where that is asked for, when the hosts run the revision or it is clear
+// that they will not.
 //
-// The body of an older deploy service is spoken too, so that its clients work unchanged: it names a commit, and always waits.
+// The body of an older deploy service is spoken too, so that its clients work unchanged: it names a
+// commit, and always waits.
 //
-// What is signed can be sent again by somebody who has overheard it. So a signature of Standard Webhooks is good for some
-// minutes and once; a body that says no time does nothing that it could not have done when it was sent first, see [Hook.fresh].
+// What is signed can be sent again by somebody who has overheard it. So a signature of Standard
+// Webhooks is good for some minutes and once; a body that says no time does nothing that it could
+// not have done when it was sent first, see [Hook.fresh].
 package webhook
 
 import (
@@ -101,8 +104,8 @@ func Health(w http.ResponseWriter, _ *http.Request) {
 	io.WriteString(w, `{"status":"OK"}`+"\n")
 }
 
-// ServeHTTP answers a request. The checks have an order: what costs least and tells least comes first, and nothing of the body
-// is looked at before the proof.
+// ServeHTTP answers a request. The checks have an order: what costs least and tells least comes
+// first, and nothing of the body is looked at before the proof.
 func (h *Hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, refused := h.read(w, r)
 	if refused == nil {
@@ -151,8 +154,8 @@ func (h *Hook) read(w http.ResponseWriter, r *http.Request) ([]byte, *problem) {
 	return body, nil
 }
 
-// prove tells who has sent a request. Only failures are limited: a good proof is never refused for the bad ones of others,
-// who may share an address with it.
+// prove tells who has sent a request. Only failures are limited: a good proof is never refused for
+// the bad ones of others, who may share an address with it.
 func (h *Hook) prove(r *http.Request, body []byte) (access.Who, proof, *problem) {
 	who, proof, err := h.check(r, body)
 	switch {

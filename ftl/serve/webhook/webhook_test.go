@@ -544,7 +544,8 @@ func TestLinesAreLimited(t *testing.T) {
 	}
 }
 
-// Of several revisions of a commit the newest counts, and one whose manifest makes no sense is none.
+// Of several revisions of a commit the newest counts, and one whose manifest makes no sense is
+// none.
 func TestRevisionOfACommit(t *testing.T) {
 	s := started(t, nil)
 	s.spool(catalog.Labels{"commit": commit(2)}, nil)
