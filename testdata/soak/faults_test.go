@@ -159,7 +159,7 @@ func TestFaultsAtSync(t *testing.T) {
 			r.isNew(h, k.pkg)
 		} else {
 			h.unchanged(before)
-			h.isTidy(k.pkg)
+			h.isSwept(k.pkg)
 			if !strings.Contains(e.stderr, k.says) {
 				c.errorf("want it to say %q: %v", k.says, e)
 			}

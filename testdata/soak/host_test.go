@@ -143,6 +143,20 @@ func difference(before, after string) string {
 	return strings.Join(text, "\n")
 }
 
+// isSwept reports what a sync that failed has left behind, but for what the next one goes on with.
+func (h *host) isSwept(pkg string) {
+	h.Helper()
+	for _, dir := range []string{".stage", ".trash"} {
+		entries, err := os.ReadDir(filepath.Join(h.root, pkg, "revs", dir))
+		h.must(err)
+		for _, entry := range entries {
+			if name := strings.TrimSuffix(entry.Name(), ".part"); dir != ".stage" || strings.Count(name, ".") != 2 || len(entries) > 2 {
+				h.errorf("%s has %v", dir, entries)
+			}
+		}
+	}
+}
+
 // isTidy reports what a command has left behind.
 func (h *host) isTidy(pkg string) {
 	h.Helper()

@@ -61,7 +61,7 @@ func TestWeather(t *testing.T) {
 			if !slices.Contains([]int{6, 7, 8}, e.code) {
 				c.errorf("want exit code 0, 6, 7 or 8: %v", e)
 			}
-			h.isTidy(pkg)
+			h.isSwept(pkg)
 			if h.active(pkg) == r.old[pkg] && !strings.Contains(e.stdout, "is ready") {
 				h.unchanged(before)
 			}
@@ -79,7 +79,7 @@ func TestWeather(t *testing.T) {
 			c.errorf("want exit code 6, 7 or 8: %v", e)
 		}
 		h.unchanged(before)
-		h.isTidy(pkg)
+		h.isSwept(pkg)
 	})
 }
 
