@@ -40,7 +40,14 @@ type known struct {
 	Report   catalog.Report `json:"report"`
 	Machines []string       `json:"machines,omitempty"` // that have called themselves so lately, the newest last
 	Broken   string         `json:"broken,omitempty"`   // why it can't be read
+	// Young is set where it was read while it may still have been written: a server that keeps content
+	// and ETag apart can answer with the one of before and the other of after. It is read once more.
+	Young bool `json:"young,omitempty"`
 }
+
+// youth is how long a report may still be changing after the bucket says that it was written, with
+// the resolution of its clock. Tests shrink it.
+var youth = 3 * time.Second
 
 // Host is a host that has reported. As JSON it is a line of ftl status --fleet --hosts.
 type Host struct {
@@ -65,7 +72,7 @@ func (f *Fleet) Read(ctx context.Context) ([]Host, time.Time, error) {
 	if date.IsZero() { // the bucket doesn't tell its time
 		date = time.Now()
 	}
-	if err := f.fetch(ctx, listed); err != nil {
+	if err := f.fetch(ctx, listed, date); err != nil {
 		return nil, time.Time{}, err
 	}
 	hosts := make([]Host, 0, len(listed))
@@ -82,7 +89,7 @@ func (f *Fleet) Read(ctx context.Context) ([]Host, time.Time, error) {
 }
 
 // fetch reads the reports that have changed, and forgets those that are gone.
-func (f *Fleet) fetch(ctx context.Context, listed []catalog.Reported) error {
+func (f *Fleet) fetch(ctx context.Context, listed []catalog.Reported, date time.Time) error {
 	next := make(map[catalog.Node]known, len(listed))
 	changed := false
 	var mutex sync.Mutex
@@ -90,21 +97,22 @@ func (f *Fleet) fetch(ctx context.Context, listed []catalog.Reported) error {
 	group.SetLimit(parallelReads)
 	for _, l := range listed {
 		was, read := f.known[l.Node]
-		if read && was.ETag == l.ETag {
+		if read && was.ETag == l.ETag && !was.Young {
 			mutex.Lock()
 			next[l.Node] = was
 			mutex.Unlock()
 			continue
 		}
-		changed = true
 		group.Go(func() error {
 			now, err := f.readReport(ctx, l.Node, was)
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil
 			}
+			now.Young = date.Sub(l.At) < youth
 			mutex.Lock()
 			defer mutex.Unlock()
 			next[l.Node] = now
+			changed = changed || now.ETag != was.ETag || now.Young != was.Young || !now.Report.Time.Equal(was.Report.Time)
 			return err
 		})
 	}

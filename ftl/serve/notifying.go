@@ -36,6 +36,9 @@ func (s *Server) notify(ctx context.Context) {
 			return
 		case <-changed:
 		}
+		if snapshot == nil {
+			continue // the first look says what is no news, so it comes at once
+		}
 		select { // several snapshots in a row are one look
 		case <-ctx.Done():
 			return

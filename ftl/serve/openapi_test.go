@@ -151,7 +151,7 @@ func document() object {
 	}
 	return object{
 		"openapi": "3.1.0",
-		"info":    object{"title": "ftl serve", "version": "1", "description": "What a bucket says of a fleet, and what can be done about it. ftl help serve tells more."},
+		"info":    object{"title": "ftl serve", "version": "1", "description": "What a bucket says of a fleet, and what can be done about it. ftl help server tells more."},
 		"servers": []any{object{"url": "api/v1"}},
 		"paths":   paths,
 		"components": object{
