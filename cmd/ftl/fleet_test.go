@@ -203,7 +203,8 @@ func (c *crowd) bless(revision string) blessing {
 			c.sync()
 		}
 	}
-	c.Fatal("the rollout does not come to its end")
+	stands, _, _ := c.run(c.Context(), "rollout", "show", "tool")
+	c.Fatalf("the rollout does not come to its end:\n%s", stands)
 	return blessing{}
 }
 

@@ -56,6 +56,33 @@ func TestHealthIsAskedForADay(t *testing.T) {
 	}
 }
 
+// A host that is well only after the rollout has settled says so: it would count as undecided, and
+// whoever waits for it would wait until it is lost.
+func TestWellAfterTheRolloutHasSettled(t *testing.T) {
+	w := rollOut(t, 6, map[string]string{"check": "true"}, rollout.Options{Waves: steps(t, "1"), Soak: time.Millisecond})
+	late := w.hosts[5]
+	for range 2 {
+		w.sync(w.hosts[0])
+	}
+	for _, h := range w.hosts[1:] {
+		w.sync(h)
+	}
+	for _, h := range w.hosts[1:5] {
+		w.sync(h)
+	}
+	if got := w.votes(); got[5] != rollout.OK {
+		t.Fatalf("the votes are %q, want the last host undecided", got)
+	}
+	for range 2 {
+		if err := late.Sync(t.Context(), nil, host.SyncOptions{Cron: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.votes(); got[5] != rollout.Well {
+		t.Errorf("the votes are %q, want the last host well", got)
+	}
+}
+
 // A host that can't list the votes goes on saying how it is: its silence would halt the rollout.
 func TestVotesThatCanNotBeListed(t *testing.T) {
 	w := rollOut(t, 2, map[string]string{"check": "true"}, rollout.Options{Waves: steps(t, "1"), Soak: time.Millisecond})

@@ -24,10 +24,6 @@ import (
 // votePatience is how long a host waits for the bucket to take a vote.
 const votePatience = 5 * time.Second
 
-// healthPatience is how long a host goes on asking the check of a revision whose rollout does not
-// settle.
-const healthPatience = 24 * time.Hour
-
 // errNotYet says that a rollout does not let a host go on. It is no failure.
 var errNotYet = errors.New("the rollout does not let this host go on yet")
 
@@ -231,7 +227,7 @@ func (l *locked) reconcile(ctx context.Context) error {
 	case st.Jump.HasFailed():
 		st.Vote(entry.Revision, rollout.Bad)
 	case l.jumped: // its check has just passed
-	case !part.Settled && time.Since(l.flippedAt()) < healthPatience:
+	case (!part.Settled || part.Said(rollout.OK)) && time.Since(l.flippedAt()) < tree.HealthPatience:
 		return l.askHealth(ctx, cur)
 	}
 	return nil

@@ -25,10 +25,18 @@ type Participation struct {
 }
 
 // atRest reports whether the rollout waits for nothing from this host, nor the host for it. A host
-// that has rejected the revision tries it again only for a newer entry.
+// that has rejected the revision tries it again only for a newer entry. One that runs it says that
+// it is well also when enough others have said so before: whoever waits wants to know of each.
 func (p *Participation) atRest() bool {
-	return p == nil || !p.Owed && p.Slot == 0 && (p.Settled || p.Vote == rollout.Bad)
+	if p == nil {
+		return true
+	}
+	undecided := p.Vote == rollout.OK && time.Since(p.Voted) < HealthPatience
+	return !p.Owed && p.Slot == 0 && (p.Settled && !undecided || p.Vote == rollout.Bad)
 }
+
+// HealthPatience is how long after a flip a host asks whether the revision works.
+const HealthPatience = 24 * time.Hour
 
 // Participate begins a host's part in the rollout of an entry, if it has none yet.
 func (s *State) Participate(entry catalog.Entry) *Participation {
