@@ -45,7 +45,7 @@ func (l *s3Lister) rest(ctx context.Context, token string) error {
 			l.out.More = token != ""
 			return nil
 		}
-		if l.until != "" && !l.ordered {
+		if l.part && !l.ordered {
 			return errUnordered
 		}
 		if seen[token] {
@@ -107,7 +107,7 @@ func (l *s3Lister) parallel(ctx context.Context, ranges []keyRange) error {
 	for i, keys := range ranges {
 		opts := l.opts
 		opts.After = keys.after
-		parts[i] = &s3Lister{b: l.b, opts: opts, until: keys.until}
+		parts[i] = &s3Lister{b: l.b, opts: opts, part: true, until: keys.until}
 		group.Go(func() error {
 			token, err := parts[i].page(ctx, "")
 			if err != nil {
@@ -145,6 +145,7 @@ const maxPage = 1000
 type s3Lister struct {
 	b     *s3Bucket
 	opts  ListOptions
+	part  bool   // it reads one of several ranges
 	until string // the last key that is wanted, "" for all
 	out   Listing
 
