@@ -108,7 +108,7 @@ func TestFindRefuses(t *testing.T) {
 	})
 	t.Run("other owner", func(t *testing.T) {
 		if os.Geteuid() != 0 {
-			t.Skip("only root can give a file away")
+			t.Skip("NOT TESTED: only root can give a file away")
 		}
 		dir := newRevision(t, "")
 		if err := os.Chown(filepath.Join(dir, "ftl", "post-sync"), 12345, -1); err != nil {

@@ -305,7 +305,7 @@ func TestRecycleKeepsWhatIsClean(t *testing.T) {
 	for _, d := range dirt {
 		t.Run(d.name, func(t *testing.T) {
 			if d.root && os.Geteuid() != 0 {
-				t.Skip("only root can make that")
+				t.Skip("NOT TESTED: only root can make that")
 			}
 			rng := rand.New(rand.NewPCG(1, 1))
 			stage := newStage(t)
