@@ -95,9 +95,17 @@ func (c *Catalog) Revisions(ctx context.Context, pkg revision.Package) ([]revisi
 	return contents.Revisions, marker, nil
 }
 
-// UnknownPackage is the error of a package of which the bucket holds nothing. It names the one that
-// is likely to be meant.
+// UnknownPackage is the error of a package of which the bucket has no revision. It names the one
+// that is likely to be meant, but for a package that was blessed once: that one has lost something.
 func (c *Catalog) UnknownPackage(ctx context.Context, pkg revision.Package) error {
+	marker, err := c.Marker(ctx, pkg)
+	if err != nil {
+		return err
+	}
+	if newest, blessed := marker.Newest(); blessed && !marker.Retired() {
+		return ftl.Errorf(ftl.NotFound, "what else is wrong: ftl check --master "+pkg.String(),
+			"the bucket has no revision of %s, though %s was blessed", pkg, newest.Revision)
+	}
 	hint := "what there is: ftl list --master"
 	if packages, err := c.Packages(ctx); err == nil {
 		if nearest, found := revision.Nearest(pkg, packages); found {
